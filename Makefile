@@ -1,0 +1,112 @@
+# fovea: segmentation of retinal photographs on CPUs. `make help` lists the targets.
+#
+#   make train CONFIG=od_oc.ini     install what is missing, build, train configs/od_oc.ini, evaluate, draw
+#   make test                       install what is missing, build, run all tests
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+BUILD ?= build
+SANITIZE ?=
+CONFIG ?= od_oc.ini
+ARGS ?=
+
+PACKAGES := openblas stb libtiff-4 inih libcjson cairo libexif cmocka
+PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
+CFLAGS ?= $(OPTIMISE) -g
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fopenmp $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
+LDLIBS = $(PKG_LIBS) -lpthread -lm
+ifneq ($(SANITIZE),)
+ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LDFLAGS += -fsanitize=$(SANITIZE)
+endif
+
+LIB_SOURCES := $(filter-out src/app/%,$(wildcard src/*/*.c))
+APP_SOURCES := $(wildcard src/app/*.c)
+# The folders that the gradient checks build a second time in float64.
+ENGINE_SOURCES := $(filter-out %_avx2.c %_avx512.c,$(wildcard src/base/*.c src/tensor/*.c src/kernel/*.c src/op/*.c src/graph/*.c src/nn/*.c))
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+GRAD_SOURCES := $(wildcard tests/grad/test_*.c)
+UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
+GRAD_HELPERS := $(filter-out $(GRAD_SOURCES),$(wildcard tests/grad/*.c))
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+object64 = $(patsubst %.c,$(BUILD)/obj64/%.o,$(1))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
+GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
+
+.PHONY: all help deps train test run-tests tests check format clean FORCE
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/fovea ## build build/libfovea.a and build/fovea
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+deps: ## install the Debian packages that are missing
+	@tools/install_deps.sh
+
+train: deps ## train CONFIG (a name in configs/ or a path), then evaluate; ARGS="train.epochs=3" overrides keys
+	@$(MAKE) --no-print-directory all
+	@config=$(CONFIG); [ -f "$$config" ] || config=configs/$(CONFIG); $(BUILD)/fovea train "$$config" $(ARGS)
+
+test: deps ## build and run all tests
+	@$(MAKE) --no-print-directory -j$$(nproc) all tests
+	@$(MAKE) --no-print-directory run-tests
+
+tests: $(UNIT_TESTS) $(GRAD_TESTS)
+
+run-tests: all tests check
+	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS)
+
+check: $(BUILD)/generated/revision.h ## includes run one way, every public header compiles alone
+	@CC="$(CC)" CPPFLAGS="$(PKG_CFLAGS)" tools/check_includes.py
+
+format: ## clang-format in place
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean: ## delete the build folder
+	rm -rf $(BUILD)
+
+$(BUILD)/generated/revision.h: FORCE
+	@mkdir -p $(@D)
+	@printf '#define FV_REVISION "%s"\n' "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" >$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/libfovea64.a: $(call object64,$(ENGINE_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/fovea: $(call object,$(APP_SOURCES)) $(BUILD)/libfovea.a
+	@echo "link $@"
+	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(BUILD)/tests/grad_%: $(BUILD)/obj64/tests/grad/%.o $(call object64,$(GRAD_HELPERS)) $(BUILD)/libfovea64.a
+	@mkdir -p $(@D)
+	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(BUILD)/libfovea.a
+	@mkdir -p $(@D)
+	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
+
+$(BUILD)/obj/%.o: %.c | $(BUILD)/generated/revision.h
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) $(ISA_FLAGS) -c $< -o $@
+
+$(BUILD)/obj64/%.o: %.c | $(BUILD)/generated/revision.h
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -DFV_DOUBLE -c $< -o $@
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,15 @@
+/* What the processor can do, and how far the user lets us go. */
+#ifndef FOVEA_BASE_CPU_H
+#define FOVEA_BASE_CPU_H
+
+typedef enum fv_cpu_level { FV_CPU_SCALAR, FV_CPU_AVX2, FV_CPU_AVX512 } fv_cpu_level;
+
+/* The highest level that both the CPU and the environment variable FOVEA_CPU=scalar|avx2|avx512 allow. */
+fv_cpu_level fv_cpu(void);
+/* Lowers (never raises above the CPU's own) the level for the rest of the process: for tests. */
+void fv_cpu_limit(fv_cpu_level level);
+const char *fv_cpu_name(fv_cpu_level level);
+/* The processor's own description ("model name" of /proc/cpuinfo), "unknown" elsewhere. */
+const char *fv_cpu_model(void);
+
+#endif

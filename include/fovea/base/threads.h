@@ -1,0 +1,20 @@
+/* One pool of threads for the whole program (OpenMP). */
+#ifndef FOVEA_BASE_THREADS_H
+#define FOVEA_BASE_THREADS_H
+
+#include <stdint.h>
+
+#define FV_MAX_THREADS 64
+
+/* Number of threads for fv_parallel_for(), 1 .. FV_MAX_THREADS; 0 means all processors of this process. */
+void fv_threads_set(int count);
+int fv_threads(void);
+
+/* Runs body(context, i, worker) for i = 0 .. count-1, handed out dynamically one at a time; worker is in
+   0 .. fv_threads()-1 and tells which private scratch to use. What a task i writes must not depend on worker, and tasks
+   must not write the same memory: so results are the same bits for any number of threads. A call from inside a task
+   runs serially on the worker of that task (unless the outer call had one task only, which leaves all threads to it).
+ */
+void fv_parallel_for(int64_t count, void (*body)(void *context, int64_t i, int worker), void *context);
+
+#endif

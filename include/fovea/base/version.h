@@ -1,0 +1,10 @@
+/* Which fovea this is. */
+#ifndef FOVEA_BASE_VERSION_H
+#define FOVEA_BASE_VERSION_H
+
+/* "0.1.0" */
+const char *fv_version(void);
+/* The git revision that was built, "-dirty" behind it when files were changed; "unknown" outside a repository. */
+const char *fv_revision(void);
+
+#endif

@@ -1,0 +1,60 @@
+/* Augmentation on the fly: one geometric map for photograph and masks, then light and colour of the photograph. */
+#ifndef FOVEA_DATASET_AUGMENT_H
+#define FOVEA_DATASET_AUGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fovea/base/config.h"
+#include "fovea/base/rng.h"
+#include "fovea/image/preprocess.h"
+#include "fovea/image/warp.h"
+
+/* Each change happens with its probability and then draws uniformly from its range. */
+typedef struct fv_augment {
+    double flip_horizontal, flip_vertical;                          /* probabilities */
+    double rotate_probability, rotate_degrees;                      /* +- */
+    double shift_probability, shift_fraction;                       /* +- of the side, x and y apart */
+    double scale_probability, scale_low, scale_high;                /* above 1 enlarges */
+    double brightness_probability, brightness;                      /* +- share of 255 added */
+    double contrast_probability, contrast_low, contrast_high;       /* factor about the photograph's mean */
+    double gamma_probability, gamma_low, gamma_high;                /* 255 (v / 255) ^ gamma */
+    double saturation_probability, saturation_low, saturation_high; /* factor about the pixel's grey */
+    double hue_probability, hue_degrees;                            /* +-, about the grey axis */
+    double blur_probability, blur_low, blur_high;                   /* Gaussian sigma, px of the input */
+    double noise_probability, noise_low, noise_high;                /* sd of nearly Gaussian noise, grey levels */
+} fv_augment;
+
+/* Section [augment]. Its keys are the fields above; the pairs _low, _high are one key "low..high" (scale, contrast,
+   gamma, saturation, blur, noise). The standard values suit whole photographs for disc and cup. `enabled = no` turns
+   all off. */
+void fv_augment_from_config(fv_config *config, fv_augment *augment);
+
+/* What was drawn for one sample. A change that does not happen has its neutral value. */
+typedef struct fv_augment_draw {
+    bool flip_horizontal, flip_vertical;
+    double rotate_degrees;   /* clockwise as seen */
+    double shift_x, shift_y; /* share of the side, to the right and down */
+    double scale;            /* neutral: 1, as the next three; 0 for all others */
+    double contrast, gamma, saturation;
+    double brightness; /* grey levels */
+    double hue_degrees;
+    double blur_sigma, noise_deviation; /* px; grey levels */
+    uint64_t noise_seed;
+} fv_augment_draw;
+
+/* Always takes the same count of numbers from rng, in a fixed order: another probability for one change leaves the
+   others as they were. */
+fv_augment_draw fv_augment_make_draw(const fv_augment *augment, fv_rng *rng);
+/* From output pixels of a square `size` to a work image of side work_size: the photograph is flipped, scaled and
+   rotated about its centre, then shifted. Without changes it is fv_affine_scale(work_size, size). */
+fv_affine fv_augment_map(const fv_augment_draw *draw, int work_size, int size);
+
+/* Samples photograph and masks (mask_count images of work size, data NULL where absent: target 0) to `size` with one
+   random geometric map, and changes the photograph's light. input: {size, size, 3} 0..255 -> normalised; target: {size,
+   size, mask_count} 0..1 (bilinear; outside the frame 0). scratch: size*size*3 floats. With augment NULL only samples,
+   in the same bits as fv_preprocess_sample(); rng and scratch may be NULL then. */
+void fv_augment_apply(const fv_augment *augment, const fv_preprocess *preprocess, const fv_image *work,
+                      const fv_image *masks, int mask_count, fv_rng *rng, float *input, float *target, float *scratch);
+
+#endif

@@ -1,0 +1,87 @@
+/* The list of photographs and masks of a run: CSV tables of any column names, one or several sets. See docs/data.md. */
+#ifndef FOVEA_DATASET_MANIFEST_H
+#define FOVEA_DATASET_MANIFEST_H
+
+#include "fovea/base/config.h"
+#include "fovea/base/file.h"
+#include "fovea/model/model.h"
+
+typedef enum fv_split { FV_SPLIT_TRAIN, FV_SPLIT_VAL, FV_SPLIT_TEST, FV_SPLIT_NONE } fv_split;
+extern const char
+    *const fv_split_names[]; /* "train", "val", "test", NULL; indexed by fv_split, FV_SPLIT_NONE gives NULL */
+
+/* One photograph. Paths are complete; "" where the cell is empty. */
+typedef struct fv_record {
+    char name[128], set[64];
+    char *fundus;               /* owned by the manifest, as all strings below */
+    char *mask[FV_MAX_CLASSES]; /* in the order of the classes; "" means not annotated */
+    char *fov;
+    char *patient;     /* "" when unknown */
+    double cdr_expert; /* vertical cup-to-disc ratio 0..1, NAN when unknown */
+    fv_split split;
+} fv_record;
+
+typedef struct fv_manifest {
+    fv_record *records;
+    int count, capacity;
+    int classes;
+    char class_names[FV_MAX_CLASSES][32];
+} fv_manifest;
+
+/* How one CSV is read. Zeroed but for `csv` it reads the usual names. A column name that is NULL stands for the first
+   of the usual names that the table has (none of them: no such column), "" for no column; any other must be in the
+   table. The usual names: name names | fundus image_path | fov | split | patient patient_id | cdr_expert cdr_avg vcdr |
+   class disc: od od_path fundus_od_seg | cup: oc oc_path fundus_oc_seg | vessel: bv vessel_path bv_seg | others: the
+   class's name. */
+typedef struct fv_manifest_source {
+    const char *csv, *root;              /* root: folder of relative paths; "" or NULL means the CSV's folder */
+    const char *prefix_from, *prefix_to; /* "/full-fundus/" -> "full-fundus/": mapped when a path begins so; several
+                                            pairs separated by ';' */
+    const char *column_name, *column_fundus, *column_fov, *column_split, *column_patient, *column_cdr;
+    const char *column_mask[FV_MAX_CLASSES];
+    const char *set; /* name of the set; NULL: the name of the CSV's folder */
+    const char *train_values, *val_values,
+        *test_values;           /* values of the split column, separated by spaces, any case; NULL: "train training",
+                                   "val valid validation", "test testing" */
+    const char *missing_values; /* cells that mean "not annotated", separated by ';', any case; NULL: "Not
+                                   Visible;NA;N/A;NaN;None;null" */
+} fv_manifest_source;
+
+/* How the rows of a set are parted when its split column leaves validation or test out. */
+typedef struct fv_split_settings {
+    double val_fraction, test_fraction; /* share of the annotated rows, 0..1; below 0: 0.15, but a set with a split
+                                           column keeps no test rows when the column has none */
+    int val_count;                      /* rows for validation, instead of val_fraction; below 0: not given */
+    uint64_t seed;
+} fv_split_settings;
+
+/* An empty manifest of the classes of `spec`. */
+void fv_manifest_init(fv_manifest *manifest, const fv_model_spec *spec);
+void fv_manifest_free(fv_manifest *manifest);
+/* Sets one column of `source` from "column=name in the table", the command line's --column: column is name, fundus,
+   fov, split, patient, cdr, a class of `spec` or its first usual name (od, oc, bv). `source` keeps a pointer into
+   `assignment`. */
+fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_spec *spec, const char *assignment);
+/* Appends the rows of a CSV. Rows whose fundus cell is empty are skipped. A missing column or a wrong number of cells
+   is FV_BAD_INPUT with file, line and column, and the columns that there are. Splits are those of the split column,
+   FV_SPLIT_NONE without one; values of which none is known are FV_BAD_INPUT. On failure the manifest is as it was
+   before. */
+fv_status fv_manifest_append(fv_manifest *manifest, const fv_manifest_source *source);
+
+/* Parts the records from `first` to the end: one set. Photographs without any mask belong to no split (a log line says
+   how many). When no record has a split, all begin in train. Then, where test (val) is empty and its share is not 0,
+   rows of train are moved there: whole patients, in the order of a hash of (seed, set, patient or name), so the result
+   does not depend on the order of rows; the largest number of rows not above the share that this order gives, but at
+   least one patient when there are two or more. */
+fv_status fv_manifest_split(fv_manifest *manifest, int first, const fv_split_settings *settings);
+/* Indices of the records of a split, in order (fresh memory, free with free(); NULL when there are none). */
+fv_status fv_manifest_select(const fv_manifest *manifest, fv_split split, int **records, int *count);
+
+/* All sets that the INI names: section [data] (one set) or [set.NAME] sections (several). Assigns splits: by column;
+   otherwise by fraction
+   ([data] val_fraction, test_fraction) with [run] seed, whole patients when a patient column is given; `val_count` of
+   the training rows are moved to validation when the split column has no validation rows. One log line a set. See
+   docs/data.md. */
+fv_status fv_manifest_from_config(fv_config *config, const fv_model_spec *spec, fv_manifest *manifest);
+
+#endif

@@ -1,0 +1,41 @@
+/* A plan makes a graph runnable: it decides which memory each tensor lives in and for how long, allocates one block,
+   and runs the nodes forwards and, for training, backwards. After fv_plan_make() nothing is allocated.
+
+   Liveness: time runs over forward nodes 0 .. N-1 and backward nodes N .. 2N-1. A value lives from the node that makes
+   it to the last that reads it, backward ones only where the op's backward_reads says so; a gradient from its first
+   writer to its producer's backward. Blocks are laid out greedily by size at the lowest offset that is free for their
+   whole life. */
+#ifndef FOVEA_GRAPH_PLAN_H
+#define FOVEA_GRAPH_PLAN_H
+
+#include "fovea/graph/graph.h"
+
+typedef enum fv_plan_mode { FV_PLAN_INFER, FV_PLAN_TRAIN } fv_plan_mode;
+
+typedef struct fv_plan fv_plan;
+
+/* `keep` lists values whose content stays valid until the next run (outputs to be read; inputs always are). `loss` is
+   the scalar to differentiate, FV_NO_VALUE in FV_PLAN_INFER. The graph and its params must outlive the plan. */
+fv_status fv_plan_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,
+                       fv_plan **plan);
+/* Layout only, without allocating: for `fovea inspect`. */
+fv_status fv_plan_measure(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,
+                          size_t *bytes);
+void fv_plan_free(fv_plan *plan);
+size_t fv_plan_bytes(const fv_plan *plan);
+
+/* Memory of an input, a kept value or a parameter. */
+fv_real *fv_plan_data(const fv_plan *plan, fv_value value);
+/* Gradient of an input that needs one (gradient checks); valid after backward. */
+const fv_real *fv_plan_gradient(const fv_plan *plan, fv_value value);
+
+/* Runs all nodes. `training`: batch statistics, dropout drawn from (seed, step). */
+void fv_plan_forward(fv_plan *plan, bool training, uint64_t seed, uint64_t step);
+/* After a forward of FV_PLAN_TRAIN: writes d loss / d parameter into params->gradients (overwrites them). */
+void fv_plan_backward(fv_plan *plan);
+
+/* Runs forward and backward again, looking at every result: the name of the first layer whose output, or gradient, is
+   not a finite number; NULL when all are. */
+const char *fv_plan_find_nonfinite(fv_plan *plan, uint64_t seed, uint64_t step, bool *in_backward);
+
+#endif

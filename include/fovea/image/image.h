@@ -1,0 +1,23 @@
+/* 8-bit images, interleaved, rows from the top, no padding between rows. */
+#ifndef FOVEA_IMAGE_IMAGE_H
+#define FOVEA_IMAGE_IMAGE_H
+
+#include <stdint.h>
+
+#include "fovea/base/status.h"
+
+typedef struct fv_image {
+    int width, height; /* px */
+    int channels;      /* 1 grey, 3 RGB */
+    uint8_t *data;     /* width * height * channels */
+} fv_image;
+
+/* Bound on width * height of a decoded file, checked before anything is allocated. */
+#define FV_IMAGE_MAX_PIXELS ((int64_t)120 * 1000 * 1000)
+
+/* Zeroed image. */
+fv_status fv_image_make(int width, int height, int channels, fv_image *image);
+void fv_image_free(fv_image *image); /* safe on a zeroed struct, and twice */
+fv_status fv_image_copy(const fv_image *source, fv_image *copy);
+
+#endif

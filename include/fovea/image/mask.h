@@ -1,0 +1,26 @@
+/* Operations on binary masks (1 channel, 0 or not 0). */
+#ifndef FOVEA_IMAGE_MASK_H
+#define FOVEA_IMAGE_MASK_H
+
+#include <stdbool.h>
+
+#include "fovea/image/image.h"
+
+/* 255 where the pixel is above `threshold`, 0 elsewhere. A colour image counts by its brightest channel. Result has 1
+ * channel. */
+fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask);
+/* Keeps the component (8-connected) with most pixels; of equals the first in reading order. */
+fv_status fv_mask_keep_largest(fv_image *mask);
+/* Sets background that is not 4-connected to the border. */
+fv_status fv_mask_fill_holes(fv_image *mask);
+/* mask := mask and other; equal sizes. */
+void fv_mask_and(fv_image *mask, const fv_image *other);
+int64_t fv_mask_count(const fv_image *mask);
+
+typedef struct fv_box {
+    int x0, y0, x1, y1; /* px, inclusive */
+} fv_box;
+/* false for an empty mask. */
+bool fv_mask_box(const fv_image *mask, fv_box *box);
+
+#endif

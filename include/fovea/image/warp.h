@@ -1,0 +1,26 @@
+/* Bilinear sampling of an image along an affine map. */
+#ifndef FOVEA_IMAGE_WARP_H
+#define FOVEA_IMAGE_WARP_H
+
+#include "fovea/image/image.h"
+
+/* From a point (x, y) of the output to a point of the image: (xx x + xy y + x0, yx x + yy y + y0), both in continuous
+   coordinates where pixel i covers [i, i + 1). */
+typedef struct fv_affine {
+    double xx, xy, x0;
+    double yx, yy, y0; /* x0, y0: px of the image */
+} fv_affine;
+
+/* The map that samples a square image of side `from` to a square of side `to`: every factor is from / to. */
+fv_affine fv_affine_scale(int from, int to);
+
+/* out[(y * size + x) * stride + c], c < image->channels, of range 0..255: the image at the place where the map sends
+   the centre of output pixel (x, y), interpolated bilinearly between pixel centres, repeated at the rim, 0 outside the
+   frame. Each output pixel is the mean of taps x taps such places spread evenly over it (1 for plain sampling). */
+void fv_warp(const fv_image *image, const fv_affine *map, int size, int taps, float *out, int stride);
+/* taps for sampling a square image of side `from` to side `to` so that no pixel is passed over: 1 up to from = 2 to;
+   beyond, ceil(from / to), or half of it where from / to is even. A whole from / to gives the exact mean of each block
+   of pixels. */
+int fv_warp_taps(int from, int to);
+
+#endif

@@ -1,0 +1,57 @@
+/* Statistics and affine maps of the columns of a matrix: what batch and group normalisation are made of.
+
+   Batch normalisation takes a tensor as one segment, group normalisation as one segment a sample: kernel/columns.h. */
+#ifndef FOVEA_KERNEL_NORM_H
+#define FOVEA_KERNEL_NORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fovea/base/cpu.h"
+#include "fovea/kernel/columns.h"
+#include "fovea/tensor/tensor.h"
+
+/* y = min(max((x - center) scale + offset, low), high); the arrays are per column. */
+typedef struct fv_norm_map {
+    const fv_real *center, *scale, *offset;
+    fv_real low, high; /* minus and plus INFINITY for none */
+} fv_norm_map;
+
+/* Work memory that each of the functions below needs. */
+size_t fv_norm_work_bytes(fv_columns columns);
+
+/* Per column: mean, and the sum of squared differences from it. Both are right to about 1e-7 of the standard deviation
+   plus the rounding of x itself, however large the mean is. */
+void fv_norm_moments(fv_columns columns, const fv_real *x, double *mean, double *squares, void *work);
+/* y = map(x); y may be x. */
+void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, fv_real *y, void *work);
+/* With d = d_out where low < map(x) < high, else 0. Per column: sums[] = sum of d, sums_x[] = sum of d (x - center). */
+void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *d_out,
+                           double *sums, double *sums_x, void *work);
+/* d_x (+)= scale d + slope (x - center) + constant; slope and constant per column. d_x may be d_out or x. */
+void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
+                            const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work);
+
+/* The inner loops, on rows x width with the rows side by side in memory and coefficients of `width` numbers. */
+typedef struct fv_norm_coefficients {
+    const fv_real *center, *scale, *offset, *slope, *constant;
+    fv_real low, high;
+} fv_norm_coefficients;
+
+typedef struct fv_norm_kernels {
+    fv_cpu_level level;
+    /* Per column: shift = mean of the first (up to 8) rows, sum of x - shift, sum of its squares. Rows that differ from
+       the shift widen the variance as well, so that no more than 3 bits cancel in squares - sum^2 / rows. */
+    void (*block_moments)(const fv_real *x, size_t rows, size_t width, fv_real *shift, fv_real *sum, fv_real *squares);
+    void (*apply)(const fv_real *x, size_t rows, size_t width, const fv_norm_coefficients *k, fv_real *y);
+    /* Per column: sum of d, sum of d (x - center). */
+    void (*block_gradient_sums)(const fv_real *x, const fv_real *d_out, size_t rows, size_t width,
+                                const fv_norm_coefficients *k, fv_real *sum, fv_real *sum_x);
+    void (*gradient_apply)(const fv_real *x, const fv_real *d_out, size_t rows, size_t width,
+                           const fv_norm_coefficients *k, fv_real *d_x, bool add);
+} fv_norm_kernels;
+
+/* The variants; the functions above choose by fv_cpu(). */
+extern const fv_norm_kernels fv_norm_scalar, fv_norm_avx2;
+
+#endif

@@ -1,0 +1,65 @@
+/* A network with its weights and everything that inference needs: what a model file holds. */
+#ifndef FOVEA_MODEL_MODEL_H
+#define FOVEA_MODEL_MODEL_H
+
+#include "fovea/graph/graph.h"
+#include "fovea/image/preprocess.h"
+#include "fovea/tensor/safetensors.h"
+
+#define FV_MAX_CLASSES 8
+
+/* Padding and batch norm epsilon of the MobileNetV2 encoder. */
+typedef enum fv_convention {
+    FV_CONVENTION_KERAS,      /* TensorFlow "same", epsilon 1e-3 */
+    FV_CONVENTION_TORCHVISION /* padding 1 on every side, epsilon 1e-5 */
+} fv_convention;
+
+extern const char *const fv_convention_names[]; /* "keras", "torchvision", NULL */
+extern const char *const fv_network_names[];    /* "mobilenetv2_unet", NULL */
+
+typedef struct fv_model_spec {
+    char network[32];
+    double width; /* width multiplier of the encoder */
+    fv_convention convention;
+    int classes;
+    char class_names[FV_MAX_CLASSES][32]; /* "disc", "cup", "vessel" */
+    double thresholds[FV_MAX_CLASSES];    /* probability at and above which a pixel belongs to the class */
+    fv_preprocess preprocess;
+} fv_model_spec;
+
+typedef struct fv_model {
+    fv_model_spec spec;
+    fv_params params;
+} fv_model;
+
+/* FV_BAD_INPUT with a sentence when network, classes, width or input size do not fit. */
+fv_status fv_model_spec_check(const fv_model_spec *spec);
+/* Declares the parameters of spec->network and draws them from `seed`. */
+fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
+void fv_model_free(fv_model *model);
+/* Builds the network on `input` {N, size, size, 3}; the result are logits {N, size, size, classes}. Input sides must be
+ * multiples of 32. */
+fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input);
+
+/* Index of the class called `name`, -1 when the model has none. */
+int fv_model_class(const fv_model_spec *spec, const char *name);
+
+/* Names of values: parameters "encoder.*" belong to the encoder, the others to the decoder. */
+bool fv_param_is_encoder(const fv_param *param);
+
+/* Encoder weights in the files' own names and OIHW layout (stem.weight, b0.dw.gamma, ...): every encoder parameter must
+   be there with its shape; the convention must fit the metadata or file name, or a warning is logged. */
+fv_status fv_model_load_encoder(fv_model *model, const char *path);
+
+/* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a
+   block laid out as params->values; NULL for the model's own), e.g. the moving average. */
+fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer);
+fv_status fv_model_save(const fv_model *model, const char *path);
+/* Reads a model file (also a checkpoint: same names). Checks the spec, each tensor's presence, shape and type. */
+fv_status fv_model_load(const char *path, fv_model **model);
+fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model);
+/* Replaces the values by those of an opened file; every parameter must be there with its shape ("from another network"
+ * otherwise). */
+fv_status fv_model_read_values(fv_model *model, const fv_safetensors *file);
+
+#endif

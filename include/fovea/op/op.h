@@ -1,0 +1,92 @@
+/* An op is one file, src/op/op_<name>.c: shape inference, memory, forward, backward and cost together, in one table.
+
+   Adding an op: write op_<name>.c that defines `const fv_op fv_op_<name>`, add one line to op/op_list.h, add
+   tests/grad/test_<name>.c. */
+#ifndef FOVEA_OP_OP_H
+#define FOVEA_OP_OP_H
+
+#include <stdint.h>
+
+#include "fovea/base/status.h"
+#include "fovea/tensor/tensor.h"
+
+#define FV_MAX_INPUTS 6
+
+typedef enum fv_op_kind {
+#define FV_OP(name) FV_OP_##name,
+#include "fovea/op/op_list.h"
+#undef FV_OP
+    FV_OP_COUNT
+} fv_op_kind;
+
+typedef enum fv_activation { FV_ACT_NONE, FV_ACT_RELU, FV_ACT_RELU6 } fv_activation;
+
+typedef enum fv_padding_mode {
+    FV_PAD_EXPLICIT, /* the four numbers */
+    FV_PAD_SAME,     /* TensorFlow's: out = ceil(in / stride), the odd row or column at the bottom and right */
+} fv_padding_mode;
+
+typedef struct fv_padding {
+    fv_padding_mode mode;
+    int top, left, bottom, right; /* resolved by the op's infer() for FV_PAD_SAME */
+} fv_padding;
+
+/* Attributes of all ops together; an op reads the ones that its comment in op_list.h names. 0 means "default". */
+typedef struct fv_attributes {
+    int kernel_h, kernel_w; /* px */
+    int stride, dilation;   /* 0 means 1 */
+    int groups;             /* 0 means 1 */
+    fv_padding padding;
+    fv_activation activation;
+    double epsilon;                 /* batch and group norm */
+    double momentum;                /* running = (1 - momentum) * running + momentum * batch */
+    double rate;                    /* dropout: share of channels set to zero */
+    int scale;                      /* upsampling */
+    double weight_bce, weight_dice; /* loss */
+    double smooth;                  /* Dice: added to numerator and denominator */
+    bool dice_over_batch;           /* Dice of the whole batch instead of the mean over samples */
+} fv_attributes;
+
+/* What an op knows when the plan is made. */
+typedef struct fv_op_spec {
+    fv_op_kind kind;
+    int inputs;
+    fv_shape in[FV_MAX_INPUTS];
+    fv_shape out; /* set by infer() */
+    fv_attributes attributes;
+} fv_op_spec;
+
+/* What it is given at run time. All pointers are aligned to 64 bytes and belong to the plan's block. */
+typedef struct fv_op_call {
+    const fv_op_spec *spec;
+    fv_real *in[FV_MAX_INPUTS]; /* in backward: NULL unless backward_reads says it is read (parameters always there) */
+    fv_real *out;               /* in backward: NULL unless backward_reads has FV_READS_OUT */
+    const fv_real *d_out;       /* gradient of the loss by out */
+    fv_real *d_in[FV_MAX_INPUTS]; /* gradient by in[i]; NULL where nobody needs it */
+    bool add[FV_MAX_INPUTS];      /* d_in[i] += instead of = */
+    void *saved;                  /* saved_bytes() that live from forward to backward */
+    void *work;                   /* work_bytes(), undefined at the start of each call */
+    bool training;                /* batch statistics and dropout, as against running statistics and none */
+    uint64_t seed, step, node;    /* for dropout: fv_rng_make(seed, step, node, FV_PURPOSE_DROPOUT) */
+} fv_op_call;
+
+#define FV_READS_IN(i) (1u << (i))
+#define FV_READS_OUT (1u << 31)
+
+typedef struct fv_op {
+    const char *name;
+    unsigned backward_reads; /* which of in[] and out backward() looks at; the planner frees the rest */
+    bool in_place;           /* forward may have out == in[0], backward d_in[0] == d_out (never with add[0]) */
+    /* Fills defaults, resolves padding, checks input shapes and sets spec->out. `layer` names the node in errors. */
+    fv_status (*infer)(fv_op_spec *spec, const char *layer);
+    size_t (*saved_bytes)(const fv_op_spec *spec);               /* NULL: none */
+    size_t (*work_bytes)(const fv_op_spec *spec, bool backward); /* NULL: none; may use fv_threads() as of now */
+    void (*forward)(const fv_op_call *call);
+    void (*backward)(const fv_op_call *call);
+    double (*macs)(const fv_op_spec *spec); /* multiply-accumulates of forward; NULL: 0 */
+} fv_op;
+
+/* The table, indexed by kind. */
+extern const fv_op *const fv_op_table[FV_OP_COUNT];
+
+#endif

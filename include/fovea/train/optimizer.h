@@ -1,0 +1,43 @@
+/* Adam and AdamW over all trainable parameters, with separate rates for encoder and decoder, gradient clipping and an
+   exponential moving average of the weights. */
+#ifndef FOVEA_TRAIN_OPTIMIZER_H
+#define FOVEA_TRAIN_OPTIMIZER_H
+
+#include <stdint.h>
+
+#include "fovea/model/model.h"
+
+typedef enum fv_optimizer_kind {
+    FV_ADAM, /* weight decay added to the gradient (Kingma and Ba 2015) */
+    FV_ADAMW /* weight decay apart from the gradient (Loshchilov and Hutter 2019) */
+} fv_optimizer_kind;
+
+extern const char *const fv_optimizer_names[]; /* "adam", "adamw", NULL */
+
+typedef struct fv_optimizer_settings {
+    fv_optimizer_kind kind;
+    double rate, encoder_rate;    /* learning rates of the decoder and of the encoder */
+    double beta1, beta2, epsilon; /* 0.9, 0.999, 1e-8 */
+    double weight_decay;          /* on kernels only: gamma, beta and biases are left alone */
+    double clip_norm;             /* gradients are scaled down to this L2 norm; 0: never */
+    double average_decay;         /* of the moving average; 0: no average */
+} fv_optimizer_settings;
+
+typedef struct fv_optimizer {
+    fv_optimizer_settings settings;
+    fv_params *params;
+    float *moment1, *moment2; /* laid out as params->values */
+    float *average;           /* NULL without average_decay; covers running statistics too */
+    int64_t step;             /* steps done */
+} fv_optimizer;
+
+fv_status fv_optimizer_make(const fv_optimizer_settings *settings, fv_params *params, fv_optimizer *optimizer);
+void fv_optimizer_free(fv_optimizer *optimizer);
+/* One step with params->gradients. m = b1 m + (1-b1) g, v = b2 v + (1-b2) g^2, w -= factor * rate * (m / (1 - b1^t)) /
+   (sqrt(v / (1 - b2^t)) + epsilon). Average: decay d_t = min(average_decay, (1 + t) / (10 + t)). Returns the gradient's
+   L2 norm before clipping. */
+double fv_optimizer_step(fv_optimizer *optimizer, double factor);
+/* The weights to validate and to ship: the average where there is one. */
+const float *fv_optimizer_weights(const fv_optimizer *optimizer);
+
+#endif

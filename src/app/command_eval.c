@@ -1,0 +1,126 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "evaluation.h"
+#include "options.h"
+#include "run_setup.h"
+
+typedef struct eval_arguments {
+    const char *split, *manifest, *root, *json, *out;
+    option_list columns;
+    long mask_threshold;
+    bool flips;
+} eval_arguments;
+
+/* RUN is a run folder (its best weights, its own data) or a model file. */
+static fv_status find_model(const char *word, char model_path[FV_PATH_MAX], char config_path[FV_PATH_MAX]) {
+    config_path[0] = '\0';
+    if (!fv_folder_exists(word)) return fv_path_join(model_path, "", word);
+    FV_TRY(fv_path_join(model_path, word, "best.safetensors"));
+    FV_TRY(fv_path_join(config_path, word, "config.ini"));
+    if (fv_file_exists(model_path) && fv_file_exists(config_path)) return FV_OK;
+    return fv_fail(FV_BAD_INPUT,
+                   "%s holds no finished run: expected best.safetensors and config.ini in it; train it first, or name "
+                   "a model file",
+                   word);
+}
+
+static fv_status parse_split(const char *text, fv_split standard, fv_split *split) {
+    *split = standard;
+    if (!text) return FV_OK;
+    for (int i = 0; fv_split_names[i]; i++)
+        if (strcmp(fv_split_names[i], text) == 0) {
+            *split = (fv_split)i;
+            return FV_OK;
+        }
+    if (strcmp(text, "all") == 0) {
+        *split = FV_SPLIT_NONE;
+        return FV_OK;
+    }
+    return fv_fail(FV_BAD_INPUT, "--split %s: expected train, val, test or all", text);
+}
+
+static fv_status read_manifest(const eval_arguments *a, const fv_model_spec *spec, fv_manifest *manifest) {
+    fv_manifest_source source = {.csv = a->manifest, .root = a->root};
+    for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(&source, spec, a->columns.items[i]));
+    fv_manifest_init(manifest, spec);
+    return fv_manifest_append(manifest, &source);
+}
+
+static fv_status evaluate(const eval_arguments *a, fv_model *model, const fv_manifest *manifest, const char *word,
+                          int mask_threshold, uint64_t seed, fv_split standard_split) {
+    char title[256];
+    evaluation_request request = {.out = a->out, .json = a->json, .title = title};
+    FV_TRY(parse_split(a->split, standard_split, &request.split));
+    request.settings = (fv_evaluate_settings){.mask_threshold = mask_threshold, .flips = a->flips, .seed = seed};
+    const char *split_name = request.split == FV_SPLIT_NONE ? "all photographs" : fv_split_names[request.split];
+    snprintf(title, sizeof title, "%.200s, %s", word, split_name);
+    return evaluation_run(model, manifest, &request);
+}
+
+static fv_status eval_on_manifest(const eval_arguments *a, fv_model *model, const char *word) {
+    fv_manifest manifest = {0};
+    fv_status status = read_manifest(a, &model->spec, &manifest);
+    if (status == FV_OK) status = evaluate(a, model, &manifest, word, (int)a->mask_threshold, 1, FV_SPLIT_NONE);
+    fv_manifest_free(&manifest);
+    return status;
+}
+
+static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const char *word, const char *config_path) {
+    if (!config_path[0])
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is a model file: say what to measure it on with --manifest FILE.csv, or name the run folder",
+                       word);
+    run_setup setup;
+    FV_TRY(run_setup_make(config_path, NULL, 0, &setup));
+    fv_status status = evaluate(a, model, &setup.manifest, word, setup.settings.loader.mask_threshold,
+                                setup.settings.seed, FV_SPLIT_VAL);
+    run_setup_free(&setup);
+    return status;
+}
+
+static fv_status eval(const eval_arguments *a, const char *word) {
+    char model_path[FV_PATH_MAX], config_path[FV_PATH_MAX];
+    fv_model *model;
+    FV_TRY(find_model(word, model_path, config_path));
+    FV_TRY(fv_model_load(model_path, &model));
+    fv_status status = a->manifest ? eval_on_manifest(a, model, word) : eval_on_run(a, model, word, config_path);
+    fv_model_free(model);
+    return status;
+}
+
+fv_status command_eval(int argc, char **argv) {
+    eval_arguments a = {.mask_threshold = 127};
+    bool done;
+    char **words;
+    int word_count;
+    const option_spec options[] = {
+        {"split", OPTION_TEXT, &a.split, "NAME", "train, val, test or all (default val; all with --manifest)", 0, 0},
+        {"manifest", OPTION_TEXT, &a.manifest, "CSV",
+         "measure on the photographs of this table instead of the run's own", 0, 0},
+        {"root", OPTION_TEXT, &a.root, "DIR", "folder of the table's relative paths (default: the table's)", 0, 0},
+        {"column", OPTION_LIST, &a.columns, "A=B", "the column for fundus, od, oc, bv, fov, split ... is called B", 0,
+         0},
+        {"mask-threshold", OPTION_INTEGER, &a.mask_threshold, "N",
+         "mask pixels above N belong to the class (default 127)", 0, 254},
+        {"flips", OPTION_FLAG, &a.flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+        {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
+        {"out", OPTION_TEXT, &a.out, "DIR", "evaluation.json, images.csv (a row a photograph), worst.png", 0, 0},
+    };
+    const command_line line = {
+        "eval",
+        "RUN|MODEL [options]",
+        "Dice, IoU, precision and recall of each class with 95 % bootstrap intervals over photographs, and the error "
+        "of vertical,\n"
+        "horizontal and area cup-to-disc ratio, at each photograph's own size.",
+        "  fovea eval runs/od_oc --split test\n"
+        "  fovea eval runs/od_oc/best.safetensors --manifest other/index.csv --json -\n"
+        "  fovea eval runs/od_oc --manifest table.csv --root photos --column fundus=image_path --column od=od_path",
+        options,
+        sizeof options / sizeof *options};
+    FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
+    if (done) return FV_OK;
+    if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one run folder or model file; see fovea eval --help");
+    return eval(&a, words[0]);
+}

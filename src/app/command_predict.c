@@ -1,0 +1,237 @@
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "fovea/base/log.h"
+#include "fovea/base/progress.h"
+#include "fovea/base/version.h"
+#include "fovea/clinical/cdr.h"
+#include "fovea/image/image_file.h"
+#include "fovea/image/mask.h"
+#include "options.h"
+#include "photo_list.h"
+#include "pictures.h"
+
+/* One photograph and what was found in it. */
+typedef struct prediction {
+    const char *path;
+    char stem[256];
+    fv_image photo, masks[FV_MAX_CLASSES];
+    bool has_cdr;
+    fv_cdr cdr;
+} prediction;
+
+/* ---- JSON ---- */
+
+static void put(cJSON *object, const char *name, double value) {
+    if (isfinite(value))
+        cJSON_AddNumberToObject(object, name, round(value * 1e4) / 1e4);
+    else
+        cJSON_AddNullToObject(object, name);
+}
+
+static void put_extent(cJSON *root, const char *name, int height, int width, int64_t area) {
+    cJSON *item = cJSON_AddObjectToObject(root, name);
+    put(item, "height_px", height);
+    put(item, "width_px", width);
+    put(item, "area_px", (double)area);
+}
+
+static void put_cdr(cJSON *root, const fv_cdr *cdr) {
+    put(root, "vcdr", cdr->vcdr);
+    put(root, "hcdr", cdr->hcdr);
+    put(root, "area_cdr", cdr->area_cdr);
+    put(root, "vcdr_refuge", cdr->vcdr_refuge);
+    put_extent(root, "disc", cdr->disc_height_px, cdr->disc_width_px, cdr->disc_area_px);
+    put_extent(root, "cup", cdr->cup_height_px, cdr->cup_width_px, cdr->cup_area_px);
+    cJSON *center = cJSON_AddObjectToObject(root, "disc_center");
+    put(center, "x_px", cdr->disc_found ? cdr->disc_center_x_px : NAN);
+    put(center, "y_px", cdr->disc_found ? cdr->disc_center_y_px : NAN);
+}
+
+static char *prediction_json(const prediction *p, const fv_model_spec *spec) {
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "photo", p->path);
+    put(root, "width_px", p->photo.width);
+    put(root, "height_px", p->photo.height);
+    if (p->has_cdr) put_cdr(root, &p->cdr);
+    cJSON *share = cJSON_AddObjectToObject(root, "share_of_photo");
+    for (int c = 0; c < spec->classes; c++)
+        put(share, spec->class_names[c],
+            (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
+    cJSON_AddStringToObject(root, "network", spec->network);
+    cJSON_AddStringToObject(root, "fovea", fv_version());
+    cJSON_AddStringToObject(root, "notice",
+                            "Research software, not a medical device; have a qualified clinician judge the eye.");
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+/* ---- files ---- */
+
+static fv_status out_path(const char *out, const prediction *p, const char *suffix, char path[FV_PATH_MAX]) {
+    char name[320];
+    snprintf(name, sizeof name, "%s_%s.png", p->stem, suffix);
+    if (strcmp(suffix, ".json") == 0) snprintf(name, sizeof name, "%s.json", p->stem);
+    return fv_path_join(path, out, name);
+}
+
+static fv_status write_masks(const prediction *p, const fv_model_spec *spec, const char *out) {
+    char path[FV_PATH_MAX];
+    for (int c = 0; c < spec->classes; c++) {
+        FV_TRY(out_path(out, p, spec->class_names[c], path));
+        FV_TRY(fv_image_write_png(&p->masks[c], path));
+    }
+    return FV_OK;
+}
+
+#define MAX_LINES 16
+
+static int panel_lines(const prediction *p, const fv_model_spec *spec, char text[MAX_LINES][96]) {
+    int n = 0;
+    snprintf(text[n++], sizeof text[0], "%.90s", p->stem);
+    text[n++][0] = '\0';
+    if (p->has_cdr && !p->cdr.disc_found) snprintf(text[n++], sizeof text[0], "no disc found");
+    if (p->has_cdr && p->cdr.disc_found) {
+        snprintf(text[n++], sizeof text[0], "vertical CDR\t%.2f", p->cdr.vcdr);
+        snprintf(text[n++], sizeof text[0], "horizontal CDR\t%.2f", p->cdr.hcdr);
+        snprintf(text[n++], sizeof text[0], "area CDR\t%.2f", p->cdr.area_cdr);
+        text[n++][0] = '\0';
+        snprintf(text[n++], sizeof text[0], "disc height\t%d px", p->cdr.disc_height_px);
+        snprintf(text[n++], sizeof text[0], "disc width\t%d px", p->cdr.disc_width_px);
+        snprintf(text[n++], sizeof text[0], "cup height\t%d px", p->cdr.cup_height_px);
+        snprintf(text[n++], sizeof text[0], "cup width\t%d px", p->cdr.cup_width_px);
+    }
+    for (int c = 0; c < spec->classes && !p->has_cdr; c++)
+        snprintf(text[n++], sizeof text[0], "%.31s\t%.2f %% of photo", spec->class_names[c],
+                 100.0 * (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
+    text[n++][0] = '\0';
+    snprintf(text[n++], sizeof text[0], "Research software, not a medical device.");
+    return n;
+}
+
+static fv_status write_pictures(const prediction *p, const fv_model_spec *spec, const char *out) {
+    const char *names[FV_MAX_CLASSES], *lines[MAX_LINES];
+    char path[FV_PATH_MAX], text[MAX_LINES][96];
+    fv_report_classes classes = picture_classes(spec, names);
+    int count = panel_lines(p, spec, text);
+    for (int i = 0; i < count; i++) lines[i] = text[i];
+    FV_TRY(out_path(out, p, "overlay", path));
+    FV_TRY(fv_report_overlay(path, &p->photo, &classes, p->masks, NULL));
+    FV_TRY(out_path(out, p, "panel", path));
+    return fv_report_panel(path, &p->photo, &classes, p->masks, NULL, lines, count);
+}
+
+static fv_status write_json(const prediction *p, const fv_model_spec *spec, const char *out) {
+    char path[FV_PATH_MAX];
+    FV_TRY(out_path(out, p, ".json", path));
+    char *text = prediction_json(p, spec);
+    if (!text) return fv_fail_memory("a JSON text", 4096);
+    fv_status status = fv_file_write(path, text, strlen(text));
+    free(text);
+    return status;
+}
+
+/* ---- one photograph, all photographs ---- */
+
+static fv_status analyse(fv_predictor *predictor, const fv_model_spec *spec, prediction *p) {
+    const float *probabilities;
+    FV_TRY(fv_image_read(p->path, 3, &p->photo));
+    FV_TRY(fv_predict_photo(predictor, &p->photo, &probabilities));
+    FV_TRY(fv_predict_masks(spec, probabilities, p->photo.width, p->photo.height, p->masks));
+    int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
+    p->has_cdr = disc >= 0 && cup >= 0;
+    return p->has_cdr ? fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr) : FV_OK;
+}
+
+/* The JSON comes last: where it stands, everything stands. */
+static fv_status predict_photo(fv_predictor *predictor, const fv_model_spec *spec, const char *path, const char *out) {
+    prediction p = {.path = path};
+    fv_path_stem(path, p.stem, sizeof p.stem);
+    fv_status status = analyse(predictor, spec, &p);
+    if (status == FV_OK) status = write_masks(&p, spec, out);
+    if (status == FV_OK) status = write_pictures(&p, spec, out);
+    if (status == FV_OK) status = write_json(&p, spec, out);
+    if (status == FV_OK && p.has_cdr && p.cdr.disc_found)
+        fv_log_info("%s: vCDR %.2f, disc %d px high", path, p.cdr.vcdr, p.cdr.disc_height_px);
+    else if (status == FV_OK)
+        fv_log_info("%s: %s", path, p.has_cdr ? "no disc found" : "done");
+    fv_image_free(&p.photo);
+    fv_masks_free(p.masks, FV_MAX_CLASSES);
+    return status;
+}
+
+static fv_status predict_all(fv_predictor *predictor, const fv_model_spec *spec, const photo_list *list,
+                             const char *out) {
+    fv_progress progress;
+    fv_status worst = FV_OK;
+    int failed = 0, done = 0;
+    fv_progress_start(&progress, "predicting", list->count);
+    for (; done < list->count && !stop_requested() && worst != FV_NO_RESOURCE; done++) {
+        fv_status status = predict_photo(predictor, spec, list->paths[done], out);
+        if (status != FV_OK && list->count > 1) fv_log_warning("%s", fv_error());
+        failed += status != FV_OK;
+        if (status > worst) worst = status;
+        fv_progress_update(&progress, done + 1, NULL);
+    }
+    fv_progress_end(&progress);
+    if (worst == FV_OK && stop_requested()) {
+        fprintf(stderr, "stopped after %d of %d photographs; their results are complete\n", done, list->count);
+        return FV_INTERRUPTED;
+    }
+    if (failed && list->count > 1)
+        return fv_fail(worst,
+                       "%d of %d photographs failed, see the warnings above; the results of the others are in %s",
+                       failed, list->count, out);
+    return worst;
+}
+
+static fv_status predict(const char *model_path, char *const *words, int word_count, const char *out, bool flips) {
+    photo_list list;
+    fv_model *model = NULL;
+    fv_predictor *predictor = NULL;
+    FV_TRY(photo_list_make(words, word_count, &list));
+    fv_status status = fv_model_load(model_path, &model);
+    if (status == FV_OK) status = fv_predictor_make(model, &predictor);
+    if (status == FV_OK) status = fv_folder_make(out);
+    if (status == FV_OK) {
+        fv_predictor_set_flips(predictor, flips);
+        status = predict_all(predictor, &model->spec, &list, out);
+    }
+    fv_predictor_free(predictor);
+    fv_model_free(model);
+    photo_list_free(&list);
+    return status;
+}
+
+fv_status command_predict(int argc, char **argv) {
+    const char *out = NULL;
+    bool flips = false, done;
+    char **words;
+    int word_count;
+    const option_spec options[] = {
+        {"out", OPTION_TEXT, &out, "DIR", "folder for the results (required)", 0, 0},
+        {"flips", OPTION_FLAG, &flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+    };
+    const command_line line = {
+        "predict",
+        "MODEL PHOTO|FOLDER... --out DIR [options]",
+        "Writes for each photograph, at its own size, <name>_disc.png, <name>_cup.png (a mask for each class of the "
+        "model),\n"
+        "<name>_overlay.png, <name>_panel.png and <name>.json with vertical, horizontal and area cup-to-disc ratio.",
+        "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
+        "  fovea predict runs/od_oc/best.safetensors photos/ more/eye7.tif --out results --flips",
+        options,
+        2};
+    FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
+    if (done) return FV_OK;
+    if (word_count < 2)
+        return fv_fail(FV_BAD_INPUT, "give a model and at least one photograph or folder; see fovea predict --help");
+    if (!out) return fv_fail(FV_BAD_INPUT, "say where the results should go: --out DIR");
+    stop_on_signals();
+    return predict(words[0], words + 1, word_count - 1, out, flips);
+}

@@ -1,0 +1,73 @@
+#include "evaluation.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/log.h"
+#include "pictures.h"
+
+static void print_estimate(FILE *stream, const char *class_name, const char *measure, const fv_estimate *e) {
+    if (e->n > 0) fprintf(stream, "  %-8s %-10s %.4f   [%.4f, %.4f]\n", class_name, measure, e->mean, e->lo, e->hi);
+}
+
+static void print_agreement(FILE *stream, const char *name, const fv_agreement *a) {
+    if (a->n > 0) fprintf(stream, "  %-24s MAE %.4f   bias %+.4f   r %.3f   n %d\n", name, a->mae, a->bias, a->r, a->n);
+}
+
+static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spec *spec, const char *title) {
+    fprintf(stream, "%s: %d photographs in %.1f s\n  class    measure    mean     95 %% interval\n", title, e->count,
+            e->seconds);
+    for (int c = 0; c < spec->classes; c++) {
+        print_estimate(stream, spec->class_names[c], "Dice", &e->dice[c]);
+        print_estimate(stream, spec->class_names[c], "IoU", &e->iou[c]);
+        print_estimate(stream, spec->class_names[c], "precision", &e->precision[c]);
+        print_estimate(stream, spec->class_names[c], "recall", &e->recall[c]);
+    }
+    if (spec->classes > 1) {
+        print_estimate(stream, "mean", "Dice", &e->mean_dice);
+        print_estimate(stream, "mean", "IoU", &e->mean_iou);
+    }
+    print_agreement(stream, "vCDR", &e->vcdr);
+    print_agreement(stream, "hCDR", &e->hcdr);
+    print_agreement(stream, "area CDR", &e->area_cdr);
+    print_agreement(stream, "vCDR against experts", &e->vcdr_expert);
+}
+
+static fv_status write_json(const fv_evaluation *e, const fv_model_spec *spec, const char *path) {
+    char *text = fv_evaluation_json(e, spec);
+    if (!text) return fv_fail_memory("the evaluation's JSON", 65536);
+    fv_status status = FV_OK;
+    if (strcmp(path, "-") == 0)
+        printf("%s\n", text);
+    else
+        status = fv_file_write(path, text, strlen(text));
+    free(text);
+    return status;
+}
+
+static fv_status write_folder(const fv_evaluation *e, fv_model *model, const fv_manifest *manifest,
+                              const evaluation_request *request) {
+    char path[FV_PATH_MAX];
+    FV_TRY(fv_path_join(path, request->out, "evaluation.json"));
+    FV_TRY(write_json(e, &model->spec, path));
+    FV_TRY(fv_path_join(path, request->out, "images.csv"));
+    FV_TRY(fv_evaluation_write_csv(e, &model->spec, manifest, path));
+    FV_TRY(fv_path_join(path, request->out, "worst.png"));
+    FV_TRY(picture_worst(path, e, manifest, model, &request->settings, 6));
+    fv_log_info("evaluation.json, images.csv and worst.png are in %s", request->out);
+    return FV_OK;
+}
+
+fv_status evaluation_run(fv_model *model, const fv_manifest *manifest, const evaluation_request *request) {
+    fv_evaluation evaluation;
+    bool json_on_stdout = request->json && strcmp(request->json, "-") == 0;
+    if (request->out) FV_TRY(fv_folder_make(request->out)); /* found out before the work, not after */
+    FV_TRY(fv_evaluate(model, manifest, request->split, &request->settings, &evaluation));
+    print_table(json_on_stdout ? stderr : stdout, &evaluation, &model->spec, request->title);
+    fv_status status = request->json ? write_json(&evaluation, &model->spec, request->json) : FV_OK;
+    if (status == FV_OK && request->out) status = write_folder(&evaluation, model, manifest, request);
+    fv_evaluation_free(&evaluation);
+    return status;
+}

@@ -1,0 +1,98 @@
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/log.h"
+#include "fovea/base/threads.h"
+
+#define MAX_OPTIONS 32
+
+static bool quiet, help;
+static long threads;
+
+static const option_spec common[] = {
+    {"threads", OPTION_INTEGER, &threads, "N", "threads to use (default: all processors)", 1, FV_MAX_THREADS},
+    {"quiet", OPTION_FLAG, &quiet, NULL, "print errors and results only", 0, 0},
+    {"help", OPTION_FLAG, &help, NULL, "show this text", 0, 0},
+};
+#define COMMON_COUNT (int)(sizeof common / sizeof *common)
+
+static const option_spec *option_at(const command_line *line, int i) {
+    return i < line->option_count ? &line->options[i] : &common[i - line->option_count];
+}
+
+static void print_option(const option_spec *o) {
+    char left[64];
+    snprintf(left, sizeof left, "--%s%s%s", o->name, o->value ? " " : "", o->value ? o->value : "");
+    printf("  %-24s %s\n", left, o->help);
+}
+
+static void print_help(const command_line *line) {
+    printf("fovea %s %s\n\n%s\n\noptions:\n", line->command, line->usage, line->summary);
+    for (int i = 0; i < line->option_count + COMMON_COUNT; i++) print_option(option_at(line, i));
+    printf("\nexamples:\n%s\n\nexit codes: 0 good, 1 findings (data check), 2 bad input or use, 3 out of memory or "
+           "disk, 130 interrupted\n",
+           line->examples);
+}
+
+static fv_status take_integer(const command_line *line, const option_spec *o, const char *text) {
+    char *end;
+    errno = 0;
+    long number = strtol(text, &end, 10);
+    if (*text == '\0' || *end != '\0' || errno || number < o->low || number > o->high)
+        return fv_fail(FV_BAD_INPUT, "--%s %s: expected a whole number from %ld to %ld; see fovea %s --help", o->name,
+                       text, o->low, o->high, line->command);
+    *(long *)o->target = number;
+    return FV_OK;
+}
+
+static fv_status take(const command_line *line, const option_spec *o, const char *text) {
+    option_list *list = o->target;
+    switch (o->kind) {
+    case OPTION_FLAG:
+        *(bool *)o->target = true;
+        return FV_OK;
+    case OPTION_TEXT:
+        *(const char **)o->target = text;
+        return FV_OK;
+    case OPTION_INTEGER:
+        return take_integer(line, o, text);
+    case OPTION_LIST:
+        if (list->count == OPTION_LIST_MAX)
+            return fv_fail(FV_BAD_INPUT, "--%s is given more than %d times", o->name, OPTION_LIST_MAX);
+        list->items[list->count++] = text;
+        return FV_OK;
+    }
+    return FV_OK;
+}
+
+static fv_status wrong_option(const command_line *line, int result, const char *word) {
+    if (result == ':') return fv_fail(FV_BAD_INPUT, "%s needs a value; see fovea %s --help", word, line->command);
+    return fv_fail(FV_BAD_INPUT, "%s is not an option of fovea %s, or is not unique; see fovea %s --help", word,
+                   line->command, line->command);
+}
+
+fv_status options_parse(const command_line *line, int argc, char **argv, char ***words, int *word_count, bool *done) {
+    struct option list[MAX_OPTIONS + 1] = {0};
+    int total = line->option_count + COMMON_COUNT, index;
+    for (int i = 0; i < total; i++)
+        list[i] =
+            (struct option){option_at(line, i)->name,
+                            option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL, i + 1000};
+    opterr = 0;
+    optind = 1;
+    for (int result; (result = getopt_long(argc, argv, ":", list, &index)) != -1;) {
+        if (result < 1000) return wrong_option(line, result, argv[optind - 1]);
+        FV_TRY(take(line, option_at(line, result - 1000), optarg));
+    }
+    *word_count = argc - optind;
+    *words = argv + optind; /* getopt_long() has moved the options before them */
+    *done = help;
+    if (help) print_help(line);
+    fv_log_set_quiet(quiet);
+    fv_threads_set((int)threads);
+    return FV_OK;
+}

@@ -1,0 +1,88 @@
+#include "photo_list.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/file.h"
+#include "fovea/image/image_file.h"
+
+static fv_status add(photo_list *list, const char *path) {
+    if (list->count == list->capacity) {
+        int capacity = list->capacity ? 2 * list->capacity : 16;
+        char **paths = realloc(list->paths, (size_t)capacity * sizeof *paths);
+        if (!paths) return fv_fail_memory("a list of photographs", (size_t)capacity * sizeof *paths);
+        list->paths = paths;
+        list->capacity = capacity;
+    }
+    char *copy = strdup(path);
+    if (!copy) return fv_fail_memory("a list of photographs", strlen(path));
+    list->paths[list->count++] = copy;
+    return FV_OK;
+}
+
+static fv_status add_folder(photo_list *list, const char *folder) {
+    struct dirent **entries;
+    int count = scandir(folder, &entries, NULL, alphasort), before = list->count;
+    if (count < 0) return fv_fail(FV_BAD_INPUT, "the folder %s can't be read; check its permissions", folder);
+    fv_status status = FV_OK;
+    for (int i = 0; i < count; i++) {
+        char path[FV_PATH_MAX];
+        if (status == FV_OK && fv_image_is_name(entries[i]->d_name)) {
+            status = fv_path_join(path, folder, entries[i]->d_name);
+            if (status == FV_OK) status = add(list, path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    if (status == FV_OK && list->count == before)
+        return fv_fail(FV_BAD_INPUT, "the folder %s has no photographs (.jpg .png .bmp .gif .tif)", folder);
+    return status;
+}
+
+static int by_stem(const void *a, const void *b) {
+    char x[256], y[256];
+    fv_path_stem(*(char *const *)a, x, sizeof x);
+    fv_path_stem(*(char *const *)b, y, sizeof y);
+    return strcmp(x, y);
+}
+
+static fv_status check_names(const photo_list *list) {
+    char **sorted = malloc((size_t)list->count * sizeof *sorted);
+    if (!sorted) return fv_fail_memory("a list of photographs", (size_t)list->count * sizeof *sorted);
+    memcpy(sorted, list->paths, (size_t)list->count * sizeof *sorted);
+    qsort(sorted, (size_t)list->count, sizeof *sorted, by_stem);
+    fv_status status = FV_OK;
+    for (int i = 1; i < list->count && status == FV_OK; i++)
+        if (by_stem(&sorted[i - 1], &sorted[i]) == 0)
+            status = fv_fail(FV_BAD_INPUT,
+                             "%s and %s would write results of the same name; predict them into different folders",
+                             sorted[i - 1], sorted[i]);
+    free(sorted);
+    return status;
+}
+
+static fv_status fill(char *const *words, int word_count, photo_list *list) {
+    for (int i = 0; i < word_count; i++) {
+        if (fv_folder_exists(words[i]))
+            FV_TRY(add_folder(list, words[i]));
+        else if (fv_file_exists(words[i]))
+            FV_TRY(add(list, words[i]));
+        else
+            return fv_fail(FV_BAD_INPUT, "%s: there is no such photograph or folder", words[i]);
+    }
+    return check_names(list);
+}
+
+fv_status photo_list_make(char *const *words, int word_count, photo_list *list) {
+    *list = (photo_list){0};
+    fv_status status = fill(words, word_count, list);
+    if (status != FV_OK) photo_list_free(list);
+    return status;
+}
+
+void photo_list_free(photo_list *list) {
+    for (int i = 0; i < list->count; i++) free(list->paths[i]);
+    free(list->paths);
+    *list = (photo_list){0};
+}

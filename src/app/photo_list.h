@@ -1,0 +1,17 @@
+/* The photographs that a command line names: files, and all images of folders. */
+#ifndef FOVEA_APP_PHOTO_LIST_H
+#define FOVEA_APP_PHOTO_LIST_H
+
+#include "fovea/base/status.h"
+
+typedef struct photo_list {
+    char **paths;
+    int count, capacity;
+} photo_list;
+
+/* Folders are read one level deep, in alphabetical order. FV_BAD_INPUT for a word that is neither file nor folder, for
+   a folder without images, and for two photographs whose results would have the same name. */
+fv_status photo_list_make(char *const *words, int word_count, photo_list *list);
+void photo_list_free(photo_list *list);
+
+#endif

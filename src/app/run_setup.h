@@ -1,0 +1,20 @@
+/* From an INI file to settings and photographs: what train, eval and data have in common. */
+#ifndef FOVEA_APP_RUN_SETUP_H
+#define FOVEA_APP_RUN_SETUP_H
+
+#include "fovea/train/train.h"
+
+typedef struct run_setup {
+    fv_config *config;
+    fv_train_settings settings;
+    fv_manifest manifest;
+    int picture_every, picture_samples; /* epochs from picture to picture, validation photographs in it */
+    bool flips;                         /* test-time flips in the final evaluation */
+    char *config_text;                  /* resolved */
+} run_setup;
+
+/* Reads the INI, applies the overrides, draws the phantoms when no manifest is named, reads the manifests. */
+fv_status run_setup_make(const char *config_path, char *const *overrides, int override_count, run_setup *setup);
+void run_setup_free(run_setup *setup);
+
+#endif

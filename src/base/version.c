@@ -1,0 +1,11 @@
+#include "fovea/base/version.h"
+
+#include "revision.h" /* FV_REVISION, written by the Makefile */
+
+const char *fv_version(void) {
+    return "0.1.0";
+}
+
+const char *fv_revision(void) {
+    return FV_REVISION;
+}

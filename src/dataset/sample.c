@@ -1,0 +1,79 @@
+/* One photograph with its masks, read and brought to work size. */
+#include "fovea/dataset/loader.h"
+
+#include <string.h>
+
+#include "fovea/image/image_file.h"
+#include "fovea/image/mask.h"
+
+void fv_sample_free(fv_sample *sample) {
+    fv_image_free(&sample->work);
+    for (int c = 0; c < FV_MAX_CLASSES; c++) fv_image_free(&sample->mask[c]);
+}
+
+static size_t image_bytes(const fv_image *image) {
+    return image->data ? (size_t)image->width * (size_t)image->height * (size_t)image->channels : 0;
+}
+
+size_t fv_sample_bytes(const fv_sample *sample) {
+    size_t bytes = image_bytes(&sample->work);
+    for (int c = 0; c < FV_MAX_CLASSES; c++) bytes += image_bytes(&sample->mask[c]);
+    return bytes;
+}
+
+/* Grey levels of a mask as they are; a coloured one by its brightest channel, packed in place. */
+static void keep_brightest_channel(fv_image *image) {
+    if (image->channels == 1) return;
+    size_t pixels = (size_t)image->width * (size_t)image->height, channels = (size_t)image->channels;
+    for (size_t i = 0; i < pixels; i++) {
+        uint8_t brightest = 0;
+        for (size_t c = 0; c < channels; c++) {
+            if (image->data[i * channels + c] > brightest) brightest = image->data[i * channels + c];
+        }
+        image->data[i] = brightest;
+    }
+    image->channels = 1;
+}
+
+static fv_status check_size(const fv_image *mask, const char *mask_path, const fv_image *photo,
+                            const char *photo_path) {
+    if (mask->width == photo->width && mask->height == photo->height) return FV_OK;
+    return fv_fail(FV_BAD_INPUT,
+                   "%s: the mask is %d x %d px but its photograph %s is %d x %d px: a mask must have the size of its "
+                   "photograph",
+                   mask_path, mask->width, mask->height, photo_path, photo->width, photo->height);
+}
+
+static fv_status fit_mask(const char *path, const fv_image *photo, const char *photo_path,
+                          const fv_preprocess *preprocess, int threshold, bool soft, fv_image *fitted) {
+    fv_image mask = {0}, binary = {0};
+    FV_TRY(fv_image_read(path, 0, &mask));
+    fv_status status = check_size(&mask, path, photo, photo_path);
+    if (status == FV_OK && soft) keep_brightest_channel(&mask);
+    if (status == FV_OK && !soft) status = fv_mask_from_image(&mask, threshold, &binary);
+    if (status == FV_OK) status = fv_preprocess_fit_mask(preprocess, soft ? &mask : &binary, fitted);
+    fv_image_free(&mask);
+    fv_image_free(&binary);
+    return status;
+}
+
+fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,
+                         bool soft_masks, fv_sample *sample) {
+    memset(sample, 0, sizeof *sample);
+    if (record < 0 || record >= manifest->count) {
+        return fv_fail(FV_BAD_INPUT, "record %d is outside the manifest of %d photographs", record, manifest->count);
+    }
+    const fv_record *source = &manifest->records[record];
+    fv_image photo = {0};
+    FV_TRY(fv_image_read(source->fundus, 3, &photo));
+    fv_status status = FV_OK;
+    for (int c = 0; c < manifest->classes && status == FV_OK; c++) {
+        if (source->mask[c][0] == '\0') continue;
+        status =
+            fit_mask(source->mask[c], &photo, source->fundus, preprocess, mask_threshold, soft_masks, &sample->mask[c]);
+    }
+    if (status == FV_OK) status = fv_preprocess_enhance(preprocess, &photo, &sample->work);
+    fv_image_free(&photo);
+    if (status != FV_OK) fv_sample_free(sample);
+    return status;
+}

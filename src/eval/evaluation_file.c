@@ -1,0 +1,105 @@
+/* An evaluation as JSON and CSV. */
+#include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "fovea/base/csv.h"
+#include "fovea/base/file.h"
+#include "fovea/eval/evaluate.h"
+
+/* ---- JSON ---- */
+
+static void put(cJSON *object, const char *name, double value) {
+    if (isfinite(value))
+        cJSON_AddNumberToObject(object, name, value);
+    else
+        cJSON_AddNullToObject(object, name);
+}
+
+static void put_estimate(cJSON *object, const char *name, const fv_estimate *e) {
+    cJSON *item = cJSON_AddObjectToObject(object, name);
+    put(item, "mean", e->mean);
+    put(item, "lo", e->lo);
+    put(item, "hi", e->hi);
+    put(item, "n", e->n);
+}
+
+static void put_agreement(cJSON *object, const char *name, const fv_agreement *a) {
+    cJSON *item = cJSON_AddObjectToObject(object, name);
+    put(item, "mae", a->mae);
+    put(item, "bias", a->bias);
+    put(item, "r", a->r);
+    put(item, "n", a->n);
+}
+
+char *fv_evaluation_json(const fv_evaluation *e, const fv_model_spec *spec) {
+    cJSON *root = cJSON_CreateObject();
+    put(root, "n", e->count);
+    cJSON *classes = cJSON_AddObjectToObject(root, "classes");
+    for (int c = 0; c < spec->classes; c++) {
+        cJSON *item = cJSON_AddObjectToObject(classes, spec->class_names[c]);
+        put_estimate(item, "dice", &e->dice[c]);
+        put_estimate(item, "iou", &e->iou[c]);
+        put_estimate(item, "precision", &e->precision[c]);
+        put_estimate(item, "recall", &e->recall[c]);
+    }
+    cJSON *mean = cJSON_AddObjectToObject(root, "mean");
+    put_estimate(mean, "dice", &e->mean_dice);
+    put_estimate(mean, "iou", &e->mean_iou);
+    put_agreement(root, "vcdr", &e->vcdr);
+    put_agreement(root, "hcdr", &e->hcdr);
+    put_agreement(root, "area_cdr", &e->area_cdr);
+    put_agreement(root, "vcdr_expert", &e->vcdr_expert);
+    put(root, "seconds", e->seconds);
+    char *text = cJSON_Print(root);
+    cJSON_Delete(root);
+    return text;
+}
+
+/* ---- CSV ---- */
+
+static const char *const ratio_names[] = {"vcdr", "hcdr", "area_cdr"};
+
+static void write_header(FILE *stream, const fv_model_spec *spec) {
+    fprintf(stream, "set,name,disc_height_px");
+    for (int c = 0; c < spec->classes; c++) {
+        const char *name = spec->class_names[c];
+        fprintf(stream, ",%s_dice,%s_iou,%s_precision,%s_recall", name, name, name, name);
+    }
+    for (int i = 0; i < 3; i++) fprintf(stream, ",%s,%s_truth", ratio_names[i], ratio_names[i]);
+    fprintf(stream, ",cdr_expert\n");
+}
+
+static void write_cell(FILE *stream, double value) {
+    if (isfinite(value))
+        fprintf(stream, ",%.5f", value);
+    else
+        fputc(',', stream);
+}
+
+static void write_row(FILE *stream, const fv_eval_image *image, const fv_model_spec *spec, const fv_record *record) {
+    fv_csv_write_cell(stream, record->set, ',');
+    fv_csv_write_cell(stream, record->name, ',');
+    fprintf(stream, "%d", image->predicted.disc_height_px);
+    for (int c = 0; c < spec->classes; c++) {
+        write_cell(stream, image->dice[c]);
+        write_cell(stream, image->iou[c]);
+        write_cell(stream, image->precision[c]);
+        write_cell(stream, image->recall[c]);
+    }
+    const fv_cdr *p = &image->predicted, *t = &image->truth;
+    double ratios[] = {p->vcdr, t->vcdr, p->hcdr, t->hcdr, p->area_cdr, t->area_cdr};
+    for (int i = 0; i < 6; i++) write_cell(stream, image->has_cdr ? ratios[i] : NAN);
+    write_cell(stream, image->cdr_expert);
+    fputs("\n", stream);
+}
+
+fv_status fv_evaluation_write_csv(const fv_evaluation *e, const fv_model_spec *spec, const fv_manifest *manifest,
+                                  const char *path) {
+    fv_file file;
+    FV_TRY(fv_file_begin(&file, path));
+    write_header(file.stream, spec);
+    for (int i = 0; i < e->count; i++)
+        write_row(file.stream, &e->images[i], spec, &manifest->records[e->images[i].record]);
+    return fv_file_commit(&file);
+}

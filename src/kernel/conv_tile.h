@@ -1,0 +1,46 @@
+/* What the three products of kernel/conv.h have in common. */
+#ifndef FOVEA_SRC_KERNEL_CONV_TILE_H
+#define FOVEA_SRC_KERNEL_CONV_TILE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "fovea/tensor/tensor.h"
+
+/* Elements of a worker's columns: half of a level-2 cache of 2 MiB, and no tile with less than a few rows. */
+#define FV_CONV_COLUMNS (1 << 18)
+#define FV_CONV_MIN_ROWS 32
+#define FV_CONV_MAX_ROWS 1024
+
+/* The most window positions a tile may have when each has `width` columns. */
+static inline int fv_conv_row_limit(int64_t width) {
+    int64_t rows = FV_CONV_COLUMNS / (width < 1 ? 1 : width);
+    return rows < FV_CONV_MIN_ROWS ? FV_CONV_MIN_ROWS : rows > FV_CONV_MAX_ROWS ? FV_CONV_MAX_ROWS : (int)rows;
+}
+
+static inline int64_t fv_conv_smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+/* A loop for the few channels of a photograph, for which a call of memcpy() would cost more than the copy. */
+static inline void fv_conv_copy(fv_real *restrict out, const fv_real *restrict in, int64_t count) {
+    if (count > 64) {
+        memcpy(out, in, (size_t)count * sizeof *out);
+    } else {
+        for (int64_t i = 0; i < count; i++) out[i] = in[i];
+    }
+}
+
+static inline void fv_conv_clear(fv_real *restrict out, int64_t count) {
+    for (int64_t i = 0; i < count; i++) out[i] = 0;
+}
+
+/* Sets `rows` rows of `columns` elements, `stride` apart, to bias, or adds it. */
+static inline void fv_conv_put_bias(fv_real *out, int64_t stride, int rows, int columns, const fv_real *bias,
+                                    bool add) {
+    for (int i = 0; i < rows; i++, out += stride) {
+        for (int j = 0; j < columns; j++) out[j] = add ? out[j] + bias[j] : bias[j];
+    }
+}
+
+#endif

@@ -1,0 +1,84 @@
+#include "fovea/kernel/elementwise.h"
+
+#include "fovea/base/threads.h"
+
+#define CHUNK 32768 /* elements of a task: 128 KiB of each array */
+#define TILE 64     /* channels of a task */
+
+const fv_elementwise *fv_elementwise_kernels(void) {
+#ifndef FV_DOUBLE
+    if (fv_cpu() >= FV_CPU_AVX2) return &fv_elementwise_avx2;
+#endif
+    return &fv_elementwise_scalar;
+}
+
+static size_t least(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+typedef struct stream_job {
+    fv_stream_kernel *kernel;
+    const fv_stream *stream;
+    size_t count;
+} stream_job;
+
+static void stream_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const stream_job *job = context;
+    size_t begin = (size_t)i * CHUNK;
+    job->kernel(job->stream, begin, least(begin + CHUNK, job->count));
+}
+
+void fv_stream_run(fv_stream_kernel *kernel, const fv_stream *stream, size_t count) {
+    stream_job job = {kernel, stream, count};
+    fv_parallel_for((int64_t)((count + CHUNK - 1) / CHUNK), stream_task, &job);
+}
+
+typedef struct channel_job {
+    const fv_elementwise *kernels;
+    size_t rows, channels, parts, part_rows; /* a sample is split into `parts` tasks */
+    const fv_real *a, *b;
+    fv_real *y;
+    double share;
+    bool add;
+} channel_job;
+
+static void scale_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const channel_job *job = context;
+    size_t sample = (size_t)i / job->parts, begin = (size_t)i % job->parts * job->part_rows;
+    size_t offset = (sample * job->rows + begin) * job->channels;
+    job->kernels->scale_channels(least(job->part_rows, job->rows - begin), job->channels, job->a + offset,
+                                 job->b + sample * job->channels, job->y + offset, job->add);
+}
+
+void fv_scale_channels_run(size_t samples, size_t rows, size_t channels, const fv_real *a, const fv_real *factor,
+                           fv_real *y, bool add) {
+    channel_job job = {.kernels = fv_elementwise_kernels(), .rows = rows, .channels = channels, .a = a, .b = factor};
+    job.y = y;
+    job.add = add;
+    job.part_rows = CHUNK / channels + 1;
+    job.parts = (rows + job.part_rows - 1) / job.part_rows;
+    fv_parallel_for((int64_t)(samples * job.parts), scale_task, &job);
+}
+
+static void dot_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const channel_job *job = context;
+    size_t sample = (size_t)i / job->parts, first = (size_t)i % job->parts * TILE;
+    size_t offset = sample * job->rows * job->channels + first, count = least(TILE, job->channels - first);
+    double sums[TILE];
+    job->kernels->dot_channels(job->rows, job->channels, count, job->a + offset, job->b ? job->b + offset : NULL, sums);
+    fv_real *y = job->y + sample * job->channels + first;
+    for (size_t c = 0; c < count; c++) y[c] = (job->add ? y[c] : 0) + (fv_real)(sums[c] * job->share);
+}
+
+void fv_dot_channels_run(size_t samples, size_t rows, size_t channels, const fv_real *a, const fv_real *b, double share,
+                         fv_real *out, bool add) {
+    channel_job job = {.kernels = fv_elementwise_kernels(), .rows = rows, .channels = channels, .a = a, .b = b};
+    job.y = out;
+    job.share = share;
+    job.add = add;
+    job.parts = (channels + TILE - 1) / TILE;
+    fv_parallel_for((int64_t)(samples * job.parts), dot_task, &job);
+}

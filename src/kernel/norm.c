@@ -1,0 +1,218 @@
+#include "fovea/kernel/norm.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "column_cut.h"
+#include "fovea/base/threads.h"
+
+static const fv_norm_kernels *choose_kernels(void) {
+#ifndef FV_DOUBLE
+    if (fv_cpu() >= FV_CPU_AVX2) return &fv_norm_avx2;
+#endif
+    return &fv_norm_scalar;
+}
+
+/* Sums of one chunk: 2 doubles a channel, 3 reals a column. */
+static size_t slot_bytes(const column_cut *cut) {
+    return fv_align_up(2 * cut->columns.channels * sizeof(double) + 3 * cut->width * sizeof(fv_real));
+}
+
+size_t fv_norm_work_bytes(fv_columns columns) {
+    column_cut cut = cut_columns(columns);
+    return 5 * folded_bytes(&cut) + columns.segments * cut.chunks * slot_bytes(&cut);
+}
+
+/* One chunk's part of work memory. */
+typedef struct norm_slot {
+    double *first, *second;      /* per channel: mean and squares, or the two gradient sums */
+    fv_real *shift, *sum, *sum2; /* of a block, per column */
+} norm_slot;
+
+typedef struct norm_job {
+    const fv_norm_kernels *kernels;
+    column_cut cut;
+    fv_norm_coefficients folded; /* of the first segment */
+    const fv_real *x, *d_out;
+    fv_real *y;
+    bool add;
+    char *slots;
+} norm_job;
+
+static norm_slot slot_of(const norm_job *job, size_t chunk) {
+    size_t channels = job->cut.columns.channels, width = job->cut.width;
+    norm_slot slot;
+    slot.first = (double *)(void *)(job->slots + chunk * slot_bytes(&job->cut));
+    slot.second = slot.first + channels;
+    slot.shift = (fv_real *)(void *)(slot.second + channels);
+    slot.sum = slot.shift + width;
+    slot.sum2 = slot.sum + width;
+    return slot;
+}
+
+static norm_job make_job(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
+                         void *work) {
+    norm_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns)};
+    char *cursor = work;
+    if (map) {
+        job.folded.center = fold_coefficient(&job.cut, map->center, &cursor);
+        job.folded.scale = fold_coefficient(&job.cut, map->scale, &cursor);
+        job.folded.offset = fold_coefficient(&job.cut, map->offset, &cursor);
+        job.folded.slope = fold_coefficient(&job.cut, slope, &cursor);
+        job.folded.constant = fold_coefficient(&job.cut, constant, &cursor);
+        job.folded.low = map->low;
+        job.folded.high = map->high;
+    }
+    job.slots = cursor;
+    return job;
+}
+
+static void run_job(norm_job *job, void (*task)(void *context, int64_t i, int worker)) {
+    fv_parallel_for((int64_t)(job->cut.columns.segments * job->cut.chunks), task, job);
+}
+
+static fv_norm_coefficients segment_coefficients(const norm_job *job, size_t segment) {
+    fv_norm_coefficients k = job->folded;
+    size_t offset = segment * job->cut.width;
+    k.center += offset;
+    k.scale += offset;
+    k.offset += offset;
+    if (k.slope) {
+        k.slope += offset;
+        k.constant += offset;
+    }
+    return k;
+}
+
+/* ---- moments ---- */
+
+/* Adds a set of `rows` samples, given by its mean and squares, to one of `count`: Chan, Golub and LeVeque 1979. */
+static void merge_moments(size_t channels, double count, double *mean, double *squares, double rows,
+                          const double *other_mean, const double *other_squares) {
+    double share = rows / (count + rows), weight = count * share;
+    for (size_t c = 0; c < channels; c++) {
+        double delta = other_mean[c] - mean[c];
+        mean[c] += delta * share;
+        squares[c] += other_squares[c] + delta * delta * weight;
+    }
+}
+
+/* The same from a block's sums around its shift. */
+static void merge_block(size_t channels, double count, const norm_slot *slot, double rows, size_t column) {
+    const fv_real *shift = slot->shift + column, *sum = slot->sum + column, *squares = slot->sum2 + column;
+    double share = rows / (count + rows), weight = count * share, inverse = 1 / rows;
+    for (size_t c = 0; c < channels; c++) {
+        double distance = (double)sum[c] * inverse, rest = (double)squares[c] - (double)sum[c] * distance;
+        double delta = (double)shift[c] + distance - slot->first[c];
+        slot->first[c] += delta * share;
+        slot->second[c] += (rest > 0 ? rest : 0) + delta * delta * weight;
+    }
+}
+
+static void moments_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const norm_job *job = context;
+    size_t channels = job->cut.columns.channels;
+    norm_slot slot = slot_of(job, (size_t)i);
+    memset(slot.first, 0, 2 * channels * sizeof(double));
+    double count = 0;
+    column_block block = chunk_begin(&job->cut, (size_t)i);
+    while (next_block(&job->cut, &block, FV_BLOCK_ROWS)) {
+        job->kernels->block_moments(job->x + block.offset, block.rows, block.width, slot.shift, slot.sum, slot.sum2);
+        for (size_t f = 0; f < block.folds; f++, count += (double)block.rows)
+            merge_block(channels, count, &slot, (double)block.rows, f * channels);
+    }
+}
+
+void fv_norm_moments(fv_columns columns, const fv_real *x, double *mean, double *squares, void *work) {
+    norm_job job = make_job(columns, NULL, NULL, NULL, work);
+    job.x = x;
+    run_job(&job, moments_task);
+    memset(mean, 0, columns.segments * columns.channels * sizeof *mean);
+    memset(squares, 0, columns.segments * columns.channels * sizeof *squares);
+    for (size_t s = 0; s < columns.segments; s++, mean += columns.channels, squares += columns.channels) {
+        double count = 0;
+        for (size_t i = 0; i < job.cut.chunks; i++) {
+            norm_slot slot = slot_of(&job, s * job.cut.chunks + i);
+            double rows = (double)least(job.cut.chunk_rows, columns.rows - i * job.cut.chunk_rows);
+            merge_moments(columns.channels, count, mean, squares, rows, slot.first, slot.second);
+            count += rows;
+        }
+    }
+}
+
+/* ---- maps ---- */
+
+static void apply_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const norm_job *job = context;
+    fv_norm_coefficients k = segment_coefficients(job, (size_t)i / job->cut.chunks);
+    column_block block = chunk_begin(&job->cut, (size_t)i);
+    while (next_block(&job->cut, &block, SIZE_MAX))
+        job->kernels->apply(job->x + block.offset, block.rows, block.width, &k, job->y + block.offset);
+}
+
+void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, fv_real *y, void *work) {
+    norm_job job = make_job(columns, map, NULL, NULL, work);
+    job.x = x;
+    job.y = y;
+    run_job(&job, apply_task);
+}
+
+static void gradient_sums_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const norm_job *job = context;
+    size_t channels = job->cut.columns.channels;
+    fv_norm_coefficients k = segment_coefficients(job, (size_t)i / job->cut.chunks);
+    norm_slot slot = slot_of(job, (size_t)i);
+    memset(slot.first, 0, 2 * channels * sizeof(double));
+    column_block block = chunk_begin(&job->cut, (size_t)i);
+    while (next_block(&job->cut, &block, FV_BLOCK_ROWS)) {
+        job->kernels->block_gradient_sums(job->x + block.offset, job->d_out + block.offset, block.rows, block.width, &k,
+                                          slot.sum, slot.sum2);
+        for (size_t f = 0; f < block.folds; f++) {
+            for (size_t c = 0; c < channels; c++) {
+                slot.first[c] += (double)slot.sum[f * channels + c];
+                slot.second[c] += (double)slot.sum2[f * channels + c];
+            }
+        }
+    }
+}
+
+void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *d_out,
+                           double *sums, double *sums_x, void *work) {
+    norm_job job = make_job(columns, map, NULL, NULL, work);
+    job.x = x;
+    job.d_out = d_out;
+    run_job(&job, gradient_sums_task);
+    memset(sums, 0, columns.segments * columns.channels * sizeof *sums);
+    memset(sums_x, 0, columns.segments * columns.channels * sizeof *sums_x);
+    for (size_t i = 0; i < columns.segments * job.cut.chunks; i++) {
+        norm_slot slot = slot_of(&job, i);
+        size_t column = i / job.cut.chunks * columns.channels;
+        for (size_t c = 0; c < columns.channels; c++) {
+            sums[column + c] += slot.first[c];
+            sums_x[column + c] += slot.second[c];
+        }
+    }
+}
+
+static void gradient_apply_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const norm_job *job = context;
+    fv_norm_coefficients k = segment_coefficients(job, (size_t)i / job->cut.chunks);
+    column_block block = chunk_begin(&job->cut, (size_t)i);
+    while (next_block(&job->cut, &block, SIZE_MAX))
+        job->kernels->gradient_apply(job->x + block.offset, job->d_out + block.offset, block.rows, block.width, &k,
+                                     job->y + block.offset, job->add);
+}
+
+void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
+                            const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work) {
+    norm_job job = make_job(columns, map, slope, constant, work);
+    job.x = x;
+    job.d_out = d_out;
+    job.y = d_x;
+    job.add = add;
+    run_job(&job, gradient_apply_task);
+}

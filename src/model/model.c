@@ -1,0 +1,85 @@
+#include "fovea/model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/memory.h"
+#include "networks.h"
+
+const char *const fv_convention_names[] = {"keras", "torchvision", NULL};
+
+typedef struct network {
+    const char *name;
+    fv_value (*build)(fv_graph *g, fv_value input, const fv_model_spec *spec);
+} network;
+
+static const network networks[] = {{"mobilenetv2_unet", fv_mobilenetv2_unet_build}};
+
+const char *const fv_network_names[] = {"mobilenetv2_unet", NULL};
+
+static const network *network_find(const char *name) {
+    for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
+        if (strcmp(networks[i].name, name) == 0) return &networks[i];
+    return NULL;
+}
+
+fv_status fv_model_spec_check(const fv_model_spec *spec) {
+    if (!network_find(spec->network))
+        return fv_fail(FV_BAD_INPUT, "the network \"%s\" is not known; known: mobilenetv2_unet", spec->network);
+    if (spec->classes < 1 || spec->classes > FV_MAX_CLASSES)
+        return fv_fail(FV_BAD_INPUT, "%d classes; a model has 1 to %d", spec->classes, FV_MAX_CLASSES);
+    if (!(spec->width >= 0.1 && spec->width <= 4))
+        return fv_fail(FV_BAD_INPUT, "the width multiplier %g is outside 0.1 .. 4", spec->width);
+    int size = spec->preprocess.size, lower = size / 32 * 32;
+    if (size < 32 || size > 4096 || size % 32 != 0)
+        return fv_fail(
+            FV_BAD_INPUT,
+            "the input size %d does not fit: the network halves it five times, so it must be a multiple of 32 in "
+            "32 .. 4096, for example %d",
+            size,
+            lower < 32     ? 32
+            : lower > 4096 ? 4096
+                           : lower);
+    return FV_OK;
+}
+
+fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input) {
+    return network_find(model->spec.network)->build(graph, input, &model->spec);
+}
+
+fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out) {
+    *out = NULL;
+    FV_TRY(fv_model_spec_check(spec));
+    fv_model *model = fv_allocate(1, sizeof *model, "a model");
+    if (!model) return FV_NO_RESOURCE;
+    model->spec = *spec;
+    fv_params_init(&model->params);
+    fv_graph graph; /* built once to declare the parameters; their shapes do not depend on the input's size */
+    fv_graph_init(&graph, &model->params);
+    fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, 32, 32, 3}, false));
+    fv_status status = fv_graph_status(&graph);
+    if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
+    fv_graph_free(&graph);
+    if (status != FV_OK) {
+        fv_model_free(model);
+        return status;
+    }
+    *out = model;
+    return FV_OK;
+}
+
+void fv_model_free(fv_model *model) {
+    if (!model) return;
+    fv_params_free(&model->params);
+    free(model);
+}
+
+bool fv_param_is_encoder(const fv_param *param) {
+    return strncmp(param->name, "encoder.", 8) == 0;
+}
+
+int fv_model_class(const fv_model_spec *spec, const char *name) {
+    for (int c = 0; c < spec->classes; c++)
+        if (strcmp(spec->class_names[c], name) == 0) return c;
+    return -1;
+}

@@ -1,0 +1,216 @@
+/* Model files: safetensors with the parameters as "model.<name>" and the spec as JSON in the metadata. */
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/model/model.h"
+
+#define FORMAT_VERSION 1
+#define SPEC_KEY "fovea.model"
+#define VALUE_PREFIX "model."
+
+/* ---- writing ---- */
+
+static cJSON *spec_to_json(const fv_model_spec *spec) {
+    const fv_preprocess *pre = &spec->preprocess;
+    cJSON *root = cJSON_CreateObject(), *classes = cJSON_AddArrayToObject(root, "classes");
+    cJSON_AddNumberToObject(root, "format", FORMAT_VERSION);
+    cJSON_AddStringToObject(root, "network", spec->network);
+    cJSON_AddNumberToObject(root, "width", spec->width);
+    cJSON_AddStringToObject(root, "convention", fv_convention_names[spec->convention]);
+    for (int c = 0; c < spec->classes; c++) {
+        cJSON *class_item = cJSON_CreateObject();
+        cJSON_AddStringToObject(class_item, "name", spec->class_names[c]);
+        cJSON_AddNumberToObject(class_item, "threshold", spec->thresholds[c]);
+        cJSON_AddItemToArray(classes, class_item);
+    }
+    cJSON *item = cJSON_AddObjectToObject(root, "preprocess");
+    cJSON_AddNumberToObject(item, "size", pre->size);
+    cJSON_AddNumberToObject(item, "work_size", pre->work_size);
+    cJSON_AddStringToObject(item, "fit", fv_fit_names[pre->fit]);
+    cJSON_AddStringToObject(item, "enhance", fv_enhance_names[pre->enhance]);
+    cJSON_AddNumberToObject(item, "clahe_clip", pre->clahe_clip);
+    cJSON_AddNumberToObject(item, "clahe_tiles", pre->clahe_tiles);
+    cJSON_AddStringToObject(item, "normalise", fv_normalise_names[pre->normalise]);
+    cJSON_AddStringToObject(
+        root, "weights",
+        "names model.*, float32; kernels {height, width, in, out}; depthwise {height, width, 1, channels}");
+    return root;
+}
+
+static fv_status add_values(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
+    for (int i = 0; i < model->params.count; i++) {
+        const fv_param *param = &model->params.list[i];
+        char name[FV_NAME_MAX + sizeof VALUE_PREFIX];
+        snprintf(name, sizeof name, VALUE_PREFIX "%s", param->name);
+        fv_shape s = param->shape;
+        int64_t shape[4] = {s.n, s.h, s.w, s.c};
+        FV_TRY(fv_safetensors_add(writer, name, "F32", 4, shape, values + param->offset));
+    }
+    return FV_OK;
+}
+
+fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
+    cJSON *spec = spec_to_json(&model->spec);
+    char *text = cJSON_PrintUnformatted(spec);
+    fv_status status =
+        text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
+    cJSON_free(text);
+    cJSON_Delete(spec);
+    FV_TRY(status);
+    return add_values(model, values ? values : model->params.values, writer);
+}
+
+fv_status fv_model_save(const fv_model *model, const char *path) {
+    fv_safetensors_writer *writer;
+    FV_TRY(fv_safetensors_writer_make(&writer));
+    fv_status status = fv_model_add_to(model, NULL, writer);
+    if (status == FV_OK) return fv_safetensors_write(writer, path);
+    fv_safetensors_writer_free(writer);
+    return status;
+}
+
+/* ---- reading ---- */
+
+static fv_status spec_error(const char *path, const char *field, const char *expected) {
+    return fv_fail(FV_BAD_INPUT, "%s: the settings in the file's metadata have no valid \"%s\" (expected %s)", path,
+                   field, expected);
+}
+
+static fv_status json_text(const cJSON *object, const char *field, const char *path, char *out, size_t size) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, field);
+    if (!cJSON_IsString(item) || strlen(item->valuestring) >= size) return spec_error(path, field, "a short text");
+    memcpy(out, item->valuestring, strlen(item->valuestring) + 1);
+    return FV_OK;
+}
+
+static fv_status json_number(const cJSON *object, const char *field, const char *path, double low, double high,
+                             double *out) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, field);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= low && item->valuedouble <= high))
+        return spec_error(path, field, "a number in its range");
+    *out = item->valuedouble;
+    return FV_OK;
+}
+
+static fv_status json_integer(const cJSON *object, const char *field, const char *path, int low, int high, int *out) {
+    double number = low;
+    FV_TRY(json_number(object, field, path, low, high, &number));
+    *out = (int)number;
+    return FV_OK;
+}
+
+static fv_status json_choice(const cJSON *object, const char *field, const char *path, const char *const *names,
+                             int *out) {
+    char text[32];
+    FV_TRY(json_text(object, field, path, text, sizeof text));
+    for (*out = 0; names[*out]; ++*out)
+        if (strcmp(names[*out], text) == 0) return FV_OK;
+    return spec_error(path, field, "one of the known names");
+}
+
+static fv_status preprocess_from_json(const cJSON *item, const char *path, fv_preprocess *pre) {
+    int fit = 0, enhance = 0, normalise = 0;
+    FV_TRY(json_integer(item, "size", path, 32, 4096, &pre->size));
+    FV_TRY(json_integer(item, "work_size", path, 32, 8192, &pre->work_size));
+    FV_TRY(json_choice(item, "fit", path, fv_fit_names, &fit));
+    FV_TRY(json_choice(item, "enhance", path, fv_enhance_names, &enhance));
+    FV_TRY(json_choice(item, "normalise", path, fv_normalise_names, &normalise));
+    FV_TRY(json_number(item, "clahe_clip", path, 0, 1000, &pre->clahe_clip));
+    FV_TRY(json_integer(item, "clahe_tiles", path, 1, 64, &pre->clahe_tiles));
+    pre->fit = (fv_fit)fit;
+    pre->enhance = (fv_enhance)enhance;
+    pre->normalise = (fv_normalise)normalise;
+    return FV_OK;
+}
+
+static fv_status classes_from_json(const cJSON *classes, const char *path, fv_model_spec *spec) {
+    spec->classes = cJSON_GetArraySize(classes);
+    if (!cJSON_IsArray(classes) || spec->classes < 1 || spec->classes > FV_MAX_CLASSES)
+        return spec_error(path, "classes", "1 to 8 classes");
+    for (int c = 0; c < spec->classes; c++) {
+        const cJSON *item = cJSON_GetArrayItem(classes, c);
+        FV_TRY(json_text(item, "name", path, spec->class_names[c], sizeof spec->class_names[c]));
+        FV_TRY(json_number(item, "threshold", path, 0, 1, &spec->thresholds[c]));
+    }
+    return FV_OK;
+}
+
+static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_spec *spec) {
+    int format = 0, convention = 0;
+    FV_TRY(json_integer(root, "format", path, 1, 1 << 30, &format));
+    if (format > FORMAT_VERSION)
+        return fv_fail(FV_BAD_INPUT, "%s has model format %d, this fovea reads up to %d: use a newer fovea", path,
+                       format, FORMAT_VERSION);
+    FV_TRY(json_text(root, "network", path, spec->network, sizeof spec->network));
+    FV_TRY(json_number(root, "width", path, 0.1, 4, &spec->width));
+    FV_TRY(json_choice(root, "convention", path, fv_convention_names, &convention));
+    spec->convention = (fv_convention)convention;
+    FV_TRY(classes_from_json(cJSON_GetObjectItemCaseSensitive(root, "classes"), path, spec));
+    return preprocess_from_json(cJSON_GetObjectItemCaseSensitive(root, "preprocess"), path, &spec->preprocess);
+}
+
+static fv_status spec_read(const fv_safetensors *file, fv_model_spec *spec) {
+    const char *text = fv_safetensors_metadata(file, SPEC_KEY);
+    if (!text)
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY "\" in its metadata)",
+                       file->path);
+    cJSON *root = cJSON_Parse(text);
+    *spec = (fv_model_spec){0};
+    fv_status status = root ? spec_from_json(root, file->path, spec) : spec_error(file->path, SPEC_KEY, "JSON");
+    cJSON_Delete(root);
+    return status;
+}
+
+static fv_status value_check(const fv_param *param, const fv_safetensor *tensor, const char *path) {
+    fv_shape s = param->shape;
+    const int64_t shape[4] = {s.n, s.h, s.w, s.c};
+    if (!tensor)
+        return fv_fail(FV_BAD_INPUT, "%s is from another network: it has no tensor \"" VALUE_PREFIX "%s\"", path,
+                       param->name);
+    if (strcmp(tensor->dtype, "F32") != 0 || tensor->dims != 4 || memcmp(tensor->shape, shape, sizeof shape) != 0) {
+        char text[FV_SHAPE_TEXT];
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is from another network: tensor \"" VALUE_PREFIX "%s\" should be F32 of shape %s", path,
+                       param->name, fv_shape_text(s, text));
+    }
+    return FV_OK;
+}
+
+fv_status fv_model_read_values(fv_model *model, const fv_safetensors *file) {
+    for (int pass = 0; pass < 2; pass++) /* all is checked before the first value changes */
+        for (int i = 0; i < model->params.count; i++) {
+            const fv_param *param = &model->params.list[i];
+            char name[FV_NAME_MAX + sizeof VALUE_PREFIX];
+            snprintf(name, sizeof name, VALUE_PREFIX "%s", param->name);
+            const fv_safetensor *tensor = fv_safetensors_find(file, name);
+            if (pass == 0)
+                FV_TRY(value_check(param, tensor, file->path));
+            else
+                memcpy(model->params.values + param->offset, tensor->data, tensor->bytes);
+        }
+    return FV_OK;
+}
+
+fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model) {
+    fv_model_spec spec;
+    *model = NULL;
+    FV_TRY(spec_read(file, &spec));
+    FV_TRY(fv_model_make(&spec, 0, model));
+    fv_status status = fv_model_read_values(*model, file);
+    if (status == FV_OK) return FV_OK;
+    fv_model_free(*model);
+    *model = NULL;
+    return status;
+}
+
+fv_status fv_model_load(const char *path, fv_model **model) {
+    fv_safetensors file;
+    *model = NULL;
+    FV_TRY(fv_safetensors_read(path, &file));
+    fv_status status = fv_model_from_safetensors(&file, model);
+    fv_safetensors_free(&file);
+    return status;
+}

@@ -1,0 +1,43 @@
+#include "fovea/kernel/elementwise.h"
+#include "fovea/op/op.h"
+#include "op_common.h"
+
+static fv_status infer(fv_op_spec *spec, const char *layer) {
+    FV_TRY(fv_infer_inputs(spec, layer, 2, 2));
+    FV_TRY(fv_infer_shape(spec, layer, 1, "second input", spec->in[0]));
+    spec->out = spec->in[0];
+    return FV_OK;
+}
+
+static void forward(const fv_op_call *call) {
+    fv_stream stream = {.a = call->in[0], .b = call->in[1], .y = call->out};
+    fv_activation_limits(call->spec->attributes.activation, &stream.low, &stream.high);
+    fv_stream_run(fv_elementwise_kernels()->add, &stream, fv_shape_count(call->spec->out));
+}
+
+static void pass_gradient(const fv_op_call *call, int input) {
+    if (!call->d_in[input]) return;
+    fv_stream stream = {.a = call->d_out, .b = call->out, .y = call->d_in[input], .add = call->add[input]};
+    fv_activation activation = call->spec->attributes.activation;
+    fv_activation_limits(activation, &stream.low, &stream.high);
+    const fv_elementwise *kernels = fv_elementwise_kernels();
+    fv_stream_run(activation == FV_ACT_NONE ? kernels->copy : kernels->clamp_gradient, &stream,
+                  fv_shape_count(call->spec->out));
+}
+
+/* In place, d_in[0] overwrites the d_out that d_in[1] is made of, so it comes last; otherwise the inputs go in their
+   order, as everywhere, so that x + x works with add[1]. */
+static void backward(const fv_op_call *call) {
+    bool in_place = call->d_in[0] == call->d_out;
+    pass_gradient(call, in_place ? 1 : 0);
+    pass_gradient(call, in_place ? 0 : 1);
+}
+
+const fv_op fv_op_add = {
+    .name = "add",
+    .backward_reads = FV_READS_OUT, /* the activation's mask */
+    .in_place = true,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

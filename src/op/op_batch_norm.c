@@ -1,0 +1,167 @@
+/* Ioffe and Szegedy, "Batch Normalization", 2015. Memory-bound, so: one pass over x for the statistics, one that also
+   applies the activation; backwards one pass for the two sums and one for d_x, which find the normalised values and the
+   activation's mask again from x, so that out need not be kept. */
+#include <math.h>
+#include <string.h>
+
+#include "fovea/base/memory.h"
+#include "fovea/kernel/norm.h"
+#include "fovea/op/op.h"
+#include "op_common.h"
+
+enum { X, GAMMA, BETA, MEAN, VARIANCE, INPUTS };
+
+static fv_status infer(fv_op_spec *spec, const char *layer) {
+    static const char *const names[INPUTS] = {"x", "gamma", "beta", "mean", "variance"};
+    FV_TRY(fv_infer_inputs(spec, layer, INPUTS, INPUTS));
+    fv_shape columns = {1, 1, 1, spec->in[X].c};
+    for (int i = GAMMA; i < INPUTS; i++) FV_TRY(fv_infer_shape(spec, layer, i, names[i], columns));
+    fv_attributes *a = &spec->attributes;
+    if (a->epsilon == 0) a->epsilon = 1e-3;
+    if (a->momentum == 0) a->momentum = 0.1;
+    if (!(a->epsilon > 0 && a->epsilon < 1))
+        return fv_fail(FV_BAD_INPUT, "epsilon of layer %s is %g, expected between 0 and 1", layer, a->epsilon);
+    if (!(a->momentum > 0 && a->momentum <= 1))
+        return fv_fail(FV_BAD_INPUT, "momentum of layer %s is %g, expected above 0 and up to 1", layer, a->momentum);
+    spec->out = spec->in[X];
+    return FV_OK;
+}
+
+static fv_columns columns_of(const fv_op_spec *spec) {
+    size_t channels = (size_t)spec->in[X].c;
+    return (fv_columns){.segments = 1, .rows = fv_shape_count(spec->in[X]) / channels, .channels = channels};
+}
+
+/* What forward leaves for backward; in double, so that both make the same coefficients of them. */
+typedef struct batch_statistics {
+    double *mean, *inverse_sd;
+} batch_statistics;
+
+static size_t saved_bytes(const fv_op_spec *spec) {
+    return 2 * (size_t)spec->in[X].c * sizeof(double);
+}
+
+static batch_statistics statistics_of(const fv_op_call *call) {
+    double *saved = call->saved;
+    return (batch_statistics){saved, saved + call->spec->in[X].c};
+}
+
+/* Work memory: two sums and five coefficients a channel, then what the kernels need. */
+typedef struct batch_work {
+    double *sum, *sum_x;
+    fv_real *center, *scale, *offset, *slope, *constant;
+    void *kernel;
+} batch_work;
+
+static size_t own_bytes(const fv_op_spec *spec) {
+    return fv_align_up((size_t)spec->in[X].c * (2 * sizeof(double) + 5 * sizeof(fv_real)));
+}
+
+static size_t work_bytes(const fv_op_spec *spec, bool backward) {
+    (void)backward;
+    return own_bytes(spec) + fv_norm_work_bytes(columns_of(spec));
+}
+
+static batch_work work_of(const fv_op_call *call) {
+    size_t channels = (size_t)call->spec->in[X].c;
+    batch_work work = {.sum = call->work, .kernel = (char *)call->work + own_bytes(call->spec)};
+    work.sum_x = work.sum + channels;
+    work.center = (fv_real *)(void *)(work.sum_x + channels);
+    work.scale = work.center + channels;
+    work.offset = work.scale + channels;
+    work.slope = work.offset + channels;
+    work.constant = work.slope + channels;
+    return work;
+}
+
+static fv_norm_map map_of(const fv_op_call *call, const batch_work *work) {
+    batch_statistics statistics = statistics_of(call);
+    for (int c = 0; c < call->spec->in[X].c; c++) {
+        double scale = (double)call->in[GAMMA][c] * statistics.inverse_sd[c];
+        work->center[c] = (fv_real)statistics.mean[c];
+        work->scale[c] = (fv_real)scale;
+        /* What rounding took from the mean goes into the offset. */
+        double lost = statistics.mean[c] - (double)work->center[c];
+        work->offset[c] = (fv_real)((double)call->in[BETA][c] - lost * scale);
+    }
+    fv_norm_map map = {.center = work->center, .scale = work->scale, .offset = work->offset};
+    fv_activation_limits(call->spec->attributes.activation, &map.low, &map.high);
+    return map;
+}
+
+/* Statistics of the batch into saved, and the running ones moved towards them. */
+static void measure_batch(const fv_op_call *call, const batch_work *work) {
+    const fv_op_spec *spec = call->spec;
+    fv_columns columns = columns_of(spec);
+    batch_statistics statistics = statistics_of(call);
+    double *squares = work->sum, count = (double)columns.rows, momentum = spec->attributes.momentum;
+    fv_norm_moments(columns, call->in[X], statistics.mean, squares, work->kernel);
+    for (int c = 0; c < spec->in[X].c; c++) {
+        double unbiased = squares[c] / (count > 1 ? count - 1 : 1); /* one pixel has no spread: 0 */
+        fv_real *mean = &call->in[MEAN][c], *variance = &call->in[VARIANCE][c];
+        *mean = (fv_real)((1 - momentum) * (double)*mean + momentum * statistics.mean[c]);
+        *variance = (fv_real)((1 - momentum) * (double)*variance + momentum * unbiased);
+        statistics.inverse_sd[c] = 1 / sqrt(squares[c] / count + spec->attributes.epsilon);
+    }
+}
+
+static void forward(const fv_op_call *call) {
+    const fv_op_spec *spec = call->spec;
+    batch_work work = work_of(call);
+    if (call->training) {
+        measure_batch(call, &work);
+    } else {
+        batch_statistics statistics = statistics_of(call);
+        for (int c = 0; c < spec->in[X].c; c++) {
+            statistics.mean[c] = (double)call->in[MEAN][c];
+            statistics.inverse_sd[c] = 1 / sqrt((double)call->in[VARIANCE][c] + spec->attributes.epsilon);
+        }
+    }
+    fv_norm_map map = map_of(call, &work);
+    fv_norm_apply(columns_of(spec), &map, call->in[X], call->out, work.kernel);
+}
+
+static void store(fv_real *gradient, bool add, int c, double value) {
+    if (gradient) gradient[c] = (add ? gradient[c] : 0) + (fv_real)value;
+}
+
+/* d_gamma and d_beta, and with batch statistics the slope and constant of d_x, from the two sums. */
+static void spread_sums(const fv_op_call *call, const batch_work *work, double count) {
+    batch_statistics statistics = statistics_of(call);
+    for (int c = 0; c < call->spec->in[X].c; c++) {
+        double inverse_sd = statistics.inverse_sd[c], scale = (double)call->in[GAMMA][c] * inverse_sd;
+        double lost = statistics.mean[c] - (double)work->center[c]; /* e is x - center - lost */
+        double sum = work->sum[c], sum_e = work->sum_x[c] - lost * sum;
+        store(call->d_in[GAMMA], call->add[GAMMA], c, sum_e * inverse_sd);
+        store(call->d_in[BETA], call->add[BETA], c, sum);
+        double slope = call->training ? -scale * inverse_sd * inverse_sd * sum_e / count : 0;
+        work->slope[c] = (fv_real)slope;
+        work->constant[c] = (fv_real)(call->training ? -scale * sum / count - slope * lost : 0);
+    }
+}
+
+/* With d = d_out behind the activation and e = x - mean: d_beta = sum d, d_gamma = sum d e / sd, and for batch
+   statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants: d_x = gamma / sd d. */
+static void backward(const fv_op_call *call) {
+    fv_columns columns = columns_of(call->spec);
+    batch_work work = work_of(call);
+    fv_norm_map map = map_of(call, &work);
+    if (call->training || call->d_in[GAMMA] || call->d_in[BETA])
+        fv_norm_gradient_sums(columns, &map, call->in[X], call->d_out, work.sum, work.sum_x, work.kernel);
+    else
+        memset(work.sum, 0, 2 * columns.channels * sizeof *work.sum);
+    spread_sums(call, &work, (double)columns.rows);
+    if (call->d_in[X])
+        fv_norm_gradient_apply(columns, &map, work.slope, work.constant, call->in[X], call->d_out, call->d_in[X],
+                               call->add[X], work.kernel);
+}
+
+const fv_op fv_op_batch_norm = {
+    .name = "batch_norm",
+    .backward_reads = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA),
+    .infer = infer,
+    .saved_bytes = saved_bytes,
+    .work_bytes = work_bytes,
+    .forward = forward,
+    .backward = backward,
+};

@@ -1,0 +1,20 @@
+/* Shape inference that the convolutions share. */
+#ifndef FOVEA_SRC_OP_OP_WINDOW_H
+#define FOVEA_SRC_OP_OP_WINDOW_H
+
+#include "fovea/kernel/window.h"
+#include "fovea/op/op.h"
+
+/* Refuses a spec without `fewest` to `most` inputs, or with an input that has a size below 1. */
+fv_status fv_op_check_inputs(const fv_op_spec *spec, const char *layer, const char *op, int fewest, int most);
+/* Refuses a bias, if there is one as in[2], that is not {1,1,1,filters}. */
+fv_status fv_op_check_bias(const fv_op_spec *spec, const char *layer, const char *op, int filters);
+/* Fills the kernel of the attributes from the weight in[1] and the defaults of stride and dilation (0 means 1), and
+   refuses what is out of range (sizes up to 4096) or a kernel attribute that is not the weight's. */
+fv_status fv_op_check_kernel(fv_op_spec *spec, const char *layer, const char *op);
+/* Resolves the padding of FV_PAD_SAME and sets height and width of the output of a window that slides over in[0]. */
+fv_status fv_op_slide(fv_op_spec *spec, const char *layer, const char *op);
+/* The window of a spec that fv_op_slide() has seen. */
+fv_window fv_op_window(const fv_op_spec *spec);
+
+#endif

@@ -1,0 +1,141 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/threads.h"
+#include "fovea/train/train.h"
+
+static const char *const monitor_names[] = {"dice", "loss", NULL};
+
+static fv_status copy_path(fv_config *config, const char *section, const char *key, const char *standard,
+                           char out[FV_PATH_MAX]) {
+    const char *text = fv_config_text(config, section, key, standard);
+    if (strlen(text) >= FV_PATH_MAX) return fv_config_complain(config, section, key, "the path is too long");
+    strcpy(out, text);
+    return FV_OK;
+}
+
+/* "disc cup" -> class names, each with a threshold of its own. */
+static void classes_from_config(fv_config *config, fv_model_spec *spec) {
+    const char *text = fv_config_text(config, "model", "classes", "disc cup");
+    char words[512];
+    snprintf(words, sizeof words, "%s", text);
+    char *rest = NULL;
+    for (char *word = strtok_r(words, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
+        if (spec->classes == FV_MAX_CLASSES || strlen(word) >= sizeof spec->class_names[0]) {
+            fv_config_complain(config, "model", "classes", "at most %d names of at most 31 letters", FV_MAX_CLASSES);
+            return;
+        }
+        strcpy(spec->class_names[spec->classes++], word);
+    }
+    if (spec->classes == 0)
+        fv_config_complain(config, "model", "classes", "give at least one name, for example disc cup");
+    double threshold = fv_config_number(config, "model", "threshold", 0.5, 0.01, 0.99);
+    for (int c = 0; c < spec->classes; c++) spec->thresholds[c] = threshold;
+}
+
+static void preprocess_from_config(fv_config *config, fv_convention convention, fv_preprocess *pre) {
+    pre->size = (int)fv_config_integer(config, "preprocess", "size", 256, 32, 4096);
+    pre->work_size = (int)fv_config_integer(config, "preprocess", "work_size", 2 * pre->size, 32, 8192);
+    pre->fit = (fv_fit)fv_config_choice(config, "preprocess", "fit", FV_FIT_LETTERBOX, fv_fit_names);
+    pre->enhance =
+        (fv_enhance)fv_config_choice(config, "preprocess", "enhance", FV_ENHANCE_LAB_CLAHE, fv_enhance_names);
+    pre->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", 2.0, 0, 1000);
+    pre->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", 8, 1, 64);
+    int standard = convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
+    pre->normalise = (fv_normalise)fv_config_choice(config, "preprocess", "normalise", standard, fv_normalise_names);
+}
+
+/* FOVEA_WEIGHTS names a folder or a file; the key in the INI goes before it. "none" means random weights. */
+static fv_status encoder_weights_from_config(fv_config *config, fv_train_settings *s) {
+    const char *folder = getenv("FOVEA_WEIGHTS");
+    char standard[FV_PATH_MAX] = "none";
+    if (folder && *folder && fv_folder_exists(folder)) {
+        const char *name = s->model.convention == FV_CONVENTION_KERAS ? "mobilenetv2_1.0_keras.safetensors"
+                                                                      : "mobilenetv2_1.0_torchvision.safetensors";
+        FV_TRY(fv_path_join(standard, folder, name));
+    } else if (folder && *folder) {
+        snprintf(standard, sizeof standard, "%s", folder);
+    }
+    FV_TRY(copy_path(config, "model", "encoder_weights", standard, s->encoder_weights));
+    if (strcmp(s->encoder_weights, "none") == 0) s->encoder_weights[0] = '\0';
+    if (s->encoder_weights[0] && !fv_file_exists(s->encoder_weights))
+        return fv_config_complain(
+            config, "model", "encoder_weights",
+            "no such file; give a safetensors file with MobileNetV2 weights, or none for random weights");
+    return FV_OK;
+}
+
+static fv_status model_from_config(fv_config *config, fv_train_settings *s) {
+    fv_model_spec *spec = &s->model;
+    int network = fv_config_choice(config, "model", "network", 0, fv_network_names);
+    snprintf(spec->network, sizeof spec->network, "%s", fv_network_names[network]);
+    spec->width = fv_config_number(config, "model", "width", 1.0, 0.1, 4);
+    spec->convention =
+        (fv_convention)fv_config_choice(config, "model", "convention", FV_CONVENTION_KERAS, fv_convention_names);
+    classes_from_config(config, spec);
+    preprocess_from_config(config, spec->convention, &spec->preprocess);
+    return encoder_weights_from_config(config, s);
+}
+
+static void loader_from_config(fv_config *config, fv_train_settings *s) {
+    fv_loader_settings *loader = &s->loader;
+    loader->preprocess = s->model.preprocess;
+    fv_augment_from_config(config, &loader->augment);
+    loader->mask_threshold = (int)fv_config_integer(config, "data", "mask_threshold", 127, 0, 254);
+    loader->soft_masks = fv_config_flag(config, "data", "soft_masks", false);
+    loader->batch = (int)fv_config_integer(config, "train", "batch", 8, 1, 1024);
+    loader->workers = (int)fv_config_integer(config, "data", "workers", 1, 1, 64);
+    loader->cache_bytes = (size_t)fv_config_bytes(config, "data", "cache", 2LL << 30);
+    loader->seed = s->seed;
+}
+
+static void optimizer_from_config(fv_config *config, fv_optimizer_settings *o) {
+    o->kind = (fv_optimizer_kind)fv_config_choice(config, "optimizer", "kind", FV_ADAM, fv_optimizer_names);
+    o->rate = fv_config_number(config, "optimizer", "rate", 1e-3, 0, 10);
+    o->encoder_rate = fv_config_number(config, "optimizer", "encoder_rate", o->rate, 0, 10);
+    o->beta1 = fv_config_number(config, "optimizer", "beta1", 0.9, 0, 0.999999);
+    o->beta2 = fv_config_number(config, "optimizer", "beta2", 0.999, 0, 0.999999);
+    o->epsilon = fv_config_number(config, "optimizer", "epsilon", 1e-8, 0, 1);
+    o->weight_decay = fv_config_number(config, "optimizer", "weight_decay", 0, 0, 1);
+    o->clip_norm = fv_config_number(config, "optimizer", "clip_norm", 0, 0, 1e9);
+    o->average_decay = fv_config_number(config, "optimizer", "average_decay", 0, 0, 0.999999);
+}
+
+static void schedule_from_config(fv_config *config, fv_schedule *schedule) {
+    schedule->kind =
+        (fv_schedule_kind)fv_config_choice(config, "schedule", "kind", FV_SCHEDULE_COSINE, fv_schedule_names);
+    schedule->warmup_steps = (int)fv_config_integer(config, "schedule", "warmup_steps", 20, 0, 1000000);
+    bool plateau = schedule->kind == FV_SCHEDULE_PLATEAU;
+    schedule->every = (int)fv_config_integer(config, "schedule", "every", plateau ? 5 : 20, 1, 1000000);
+    schedule->factor = fv_config_number(config, "schedule", "factor", 0.5, 0.001, 1);
+    schedule->floor = fv_config_number(config, "schedule", "floor", 0, 0, 1);
+}
+
+static void loop_from_config(fv_config *config, fv_train_settings *s) {
+    s->weight_bce = fv_config_number(config, "loss", "bce", 1, 0, 1000);
+    s->weight_dice = fv_config_number(config, "loss", "dice", 1, 0, 1000);
+    s->smooth = fv_config_number(config, "loss", "smooth", 1, 1e-12, 1e6);
+    s->dice_over_batch = fv_config_flag(config, "loss", "dice_over_batch", false);
+    if (s->weight_bce + s->weight_dice <= 0) fv_config_complain(config, "loss", "bce", "bce and dice can't both be 0");
+    s->epochs = (int)fv_config_integer(config, "train", "epochs", 60, 1, 1000000);
+    s->checkpoint_every = (int)fv_config_integer(config, "train", "checkpoint_every", 5, 1, 1000000);
+    s->validate_every = (int)fv_config_integer(config, "train", "validate_every", 1, 1, 1000000);
+    s->patience = (int)fv_config_integer(config, "train", "patience", 0, 0, 1000000);
+    s->monitor = (fv_monitor)fv_config_choice(config, "train", "monitor", FV_MONITOR_DICE, monitor_names);
+}
+
+fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *s) {
+    *s = (fv_train_settings){0};
+    const char *name = fv_config_text(config, "run", "name", "run");
+    char dir[FV_PATH_MAX];
+    FV_TRY(fv_path_join(dir, "runs", name));
+    FV_TRY(copy_path(config, "run", "dir", dir, s->dir));
+    s->seed = (uint64_t)fv_config_integer(config, "run", "seed", 1, 0, 1L << 53);
+    FV_TRY(model_from_config(config, s));
+    loader_from_config(config, s);
+    optimizer_from_config(config, &s->optimizer);
+    schedule_from_config(config, &s->schedule);
+    loop_from_config(config, s);
+    return fv_model_spec_check(&s->model);
+}

@@ -1,0 +1,147 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "fovea/base/memory.h"
+#include "fovea/base/threads.h"
+#include "fovea/train/train.h"
+
+/* ---- reading ---- */
+
+typedef struct read_job {
+    fv_validation *validation;
+    fv_status *status; /* per sample */
+    char (*error)[512];
+} read_job;
+
+static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
+    const fv_loader_settings *loader = &v->settings->loader;
+    const fv_preprocess *pre = &loader->preprocess;
+    int classes = v->settings->model.classes;
+    size_t pixels = (size_t)pre->size * (size_t)pre->size;
+    FV_TRY(fv_sample_read(v->manifest, s->record, pre, loader->mask_threshold, loader->soft_masks, &s->sample));
+    s->target = fv_allocate(pixels * (size_t)classes, sizeof(float), "validation masks");
+    float *scratch = fv_allocate(pixels * 6, sizeof(float), "validation masks");
+    fv_rng rng = fv_rng_make(0, 0, 0, FV_PURPOSE_AUGMENT);
+    if (s->target && scratch) {
+        fv_augment_apply(NULL, pre, &s->sample.work, s->sample.mask, classes, &rng, scratch, s->target,
+                         scratch + 3 * pixels);
+        for (size_t i = 0; i < pixels * (size_t)classes && !loader->soft_masks; i++)
+            s->target[i] = s->target[i] >= 0.5f;
+    }
+    bool complete = s->target && scratch;
+    free(scratch);
+    return complete ? FV_OK : FV_NO_RESOURCE;
+}
+
+static void read_one(void *context, int64_t i, int worker) {
+    (void)worker;
+    read_job *job = context;
+    job->status[i] = sample_read(job->validation, &job->validation->samples[i]);
+    if (job->status[i] != FV_OK) snprintf(job->error[i], sizeof job->error[i], "%s", fv_error());
+}
+
+static fv_status read_all(fv_validation *v) {
+    read_job job = {.validation = v,
+                    .status = fv_allocate((size_t)v->count + 1, sizeof *job.status, "validation"),
+                    .error = fv_allocate((size_t)v->count + 1, sizeof *job.error, "validation")};
+    fv_status status = job.status && job.error ? FV_OK : FV_NO_RESOURCE;
+    if (status == FV_OK) fv_parallel_for(v->count, read_one, &job);
+    for (int i = 0; i < v->count && status == FV_OK; i++)
+        if (job.status[i] != FV_OK) status = fv_fail(job.status[i], "%s", job.error[i]);
+    free(job.status);
+    free(job.error);
+    return status;
+}
+
+fv_status fv_validation_make(const fv_train_settings *settings, const fv_manifest *manifest, fv_validation *v) {
+    *v = (fv_validation){.settings = settings, .manifest = manifest};
+    v->samples = fv_allocate((size_t)manifest->count + 1, sizeof *v->samples, "validation");
+    if (!v->samples) return FV_NO_RESOURCE;
+    for (int r = 0; r < manifest->count; r++)
+        if (manifest->records[r].split == FV_SPLIT_VAL) v->samples[v->count++].record = r;
+    fv_status status = read_all(v);
+    if (status != FV_OK) fv_validation_free(v);
+    return status;
+}
+
+void fv_validation_free(fv_validation *v) {
+    for (int i = 0; i < v->count; i++) {
+        fv_sample_free(&v->samples[i].sample);
+        free(v->samples[i].target);
+    }
+    free(v->samples);
+    *v = (fv_validation){0};
+}
+
+/* ---- measuring ---- */
+
+/* Sums over one class of one image. */
+typedef struct class_sums {
+    double bce, soft_both, soft_predicted, soft_true; /* for the loss */
+    double both, predicted, truth;                    /* pixels, for Dice and IoU */
+} class_sums;
+
+static class_sums sum_class(const float *p, const float *t, size_t pixels, int stride, double threshold) {
+    class_sums s = {0};
+    for (size_t i = 0; i < pixels; i++) {
+        double probability = fmin(fmax((double)p[i * (size_t)stride], 1e-7), 1 - 1e-7), target = t[i * (size_t)stride];
+        bool is_predicted = probability >= threshold, is_true = target >= 0.5;
+        s.bce -= target * log(probability) + (1 - target) * log(1 - probability);
+        s.soft_both += probability * target;
+        s.soft_predicted += probability;
+        s.soft_true += target;
+        s.both += is_predicted && is_true;
+        s.predicted += is_predicted;
+        s.truth += is_true;
+    }
+    return s;
+}
+
+typedef struct image_figures {
+    double loss[FV_MAX_CLASSES], dice[FV_MAX_CLASSES], iou[FV_MAX_CLASSES]; /* NAN where not annotated */
+} image_figures;
+
+static image_figures measure_image(const fv_validation *v, const fv_validation_sample *sample,
+                                   const float *probabilities) {
+    const fv_train_settings *s = v->settings;
+    const fv_model_spec *spec = &s->model;
+    size_t pixels = (size_t)spec->preprocess.size * (size_t)spec->preprocess.size;
+    image_figures f;
+    for (int c = 0; c < spec->classes; c++) {
+        f.loss[c] = f.dice[c] = f.iou[c] = NAN;
+        if (!sample->sample.mask[c].data) continue;
+        class_sums sums = sum_class(probabilities + c, sample->target + c, pixels, spec->classes, spec->thresholds[c]);
+        double soft_dice = (2 * sums.soft_both + s->smooth) / (sums.soft_predicted + sums.soft_true + s->smooth);
+        double sides = sums.predicted + sums.truth;
+        f.loss[c] = s->weight_bce * sums.bce / (double)pixels + s->weight_dice * (1 - soft_dice);
+        f.dice[c] = sides > 0 ? 2 * sums.both / sides : 1;
+        f.iou[c] = sides > 0 ? sums.both / (sides - sums.both) : 1;
+    }
+    return f;
+}
+
+static void add_figure(double value, double *sum, int *n) {
+    if (isnan(value)) return;
+    *sum += value;
+    ++*n;
+}
+
+void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
+    int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, loss_count = 0, same = 0;
+    double loss = 0, dice[FV_MAX_CLASSES] = {0}, iou[FV_MAX_CLASSES] = {0};
+    for (int i = 0; i < v->count; i++) {
+        const float *probabilities;
+        fv_predict_work(predictor, &v->samples[i].sample.work, &probabilities);
+        image_figures f = measure_image(v, &v->samples[i], probabilities);
+        for (int c = 0; c < classes; c++) {
+            add_figure(f.loss[c], &loss, &loss_count);
+            add_figure(f.iou[c], &iou[c], &same);
+            add_figure(f.dice[c], &dice[c], &images[c]);
+        }
+    }
+    row->val_loss = loss_count ? loss / loss_count : NAN;
+    for (int c = 0; c < classes; c++) {
+        row->val_dice[c] = images[c] ? dice[c] / images[c] : NAN;
+        row->val_iou[c] = images[c] ? iou[c] / images[c] : NAN;
+    }
+}

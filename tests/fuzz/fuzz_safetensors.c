@@ -1,0 +1,28 @@
+/* libFuzzer: no bytes may break the reader, and what it accepts must be readable to the last byte.
+
+   clang -std=c17 -D_GNU_SOURCE -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude tests/fuzz/fuzz_safetensors.c
+   src/tensor/safetensors.c src/base/{file,memory,status}.c -lcjson -lm -o build/fuzz_safetensors */
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "fovea/tensor/safetensors.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    fv_safetensors file;
+    if (fv_safetensors_parse(data, size, "fuzz", &file) != FV_OK) {
+        if (file.file || file.header || file.list) abort();
+        return 0;
+    }
+    volatile uint8_t sum = 0;
+    for (int i = 0; i < file.count; i++) {
+        const fv_safetensor *tensor = &file.list[i];
+        for (size_t j = 0; j < tensor->bytes; j++) sum = (uint8_t)(sum + ((const uint8_t *)tensor->data)[j]);
+        if (fv_safetensors_find(&file, tensor->name) != tensor) abort();
+    }
+    fv_safetensors_metadata(&file, "config");
+    fv_safetensors_free(&file);
+    return 0;
+}

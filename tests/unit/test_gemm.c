@@ -1,0 +1,281 @@
+/* OpenBLAS picks its kernels by processor and shape; some versions had wrong ones for AVX-512. So products are compared
+   with sums in double over awkward sizes, and the split over threads must leave the bits alone. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "fovea/base/rng.h"
+#include "fovea/base/threads.h"
+#include "fovea/kernel/gemm.h"
+
+#define GUARD 7.5e33f
+
+static float *random_matrix(uint64_t seed, size_t count) {
+    float *a = malloc((count + 1) * sizeof *a);
+    assert_non_null(a);
+    fv_rng rng = fv_rng_make(seed, 0, 0, FV_PURPOSE_TEST);
+    for (size_t i = 0; i < count; i++) a[i] = (float)fv_rng_range(&rng, -1, 1);
+    return a;
+}
+
+static float *filled_matrix(float value, size_t count) {
+    float *a = malloc((count + 1) * sizeof *a);
+    assert_non_null(a);
+    for (size_t i = 0; i < count; i++) a[i] = value;
+    return a;
+}
+
+/* What the rounding of k products of numbers up to 1 may come to; a wrong kernel is off by about 1. */
+static double tolerance(int k) {
+    return 2e-7 * (16 + k);
+}
+
+typedef struct product {
+    bool ta, tb, add;
+    int m, n, k, gap; /* the rows of all matrices stand `gap` elements further apart than they are long */
+} product;
+
+static double element(const product *p, const float *a, int lda, const float *b, int ldb, int i, int j) {
+    double sum = 0;
+    for (int q = 0; q < p->k; q++) {
+        sum += (double)(p->ta ? a[(size_t)q * lda + i] : a[(size_t)i * lda + q]) *
+               (double)(p->tb ? b[(size_t)j * ldb + q] : b[(size_t)q * ldb + j]);
+    }
+    return sum;
+}
+
+static void check_product(const product *p) {
+    int lda = (p->ta ? p->m : p->k) + p->gap, ldb = (p->tb ? p->k : p->n) + p->gap, ldc = p->n + p->gap;
+    float *a = random_matrix(1, (size_t)(p->ta ? p->k : p->m) * lda),
+          *b = random_matrix(2, (size_t)(p->tb ? p->n : p->k) * ldb);
+    float *c = filled_matrix(GUARD, (size_t)p->m * ldc + 16);
+    for (int i = 0; i < p->m; i++) {
+        for (int j = 0; j < p->n; j++) c[(size_t)i * ldc + j] = p->add ? 0.5f : NAN;
+    }
+    fv_gemm(p->ta, p->tb, p->m, p->n, p->k, a, lda, b, ldb, p->add, c, ldc);
+    for (size_t e = 0; e < (size_t)p->m * ldc + 16; e++) {
+        int i = (int)(e / ldc), j = (int)(e % ldc);
+        double expected = GUARD, allowed = 0;
+        if (i < p->m && j < p->n) {
+            expected = element(p, a, lda, b, ldb, i, j) + (p->add ? 0.5 : 0);
+            allowed = tolerance(p->k);
+        }
+        if (!(fabs(c[e] - expected) <= allowed)) {
+            fail_msg("transpose %d %d, m %d n %d k %d, gap %d, add %d: C[%d,%d] is %.9g, expected %.9g", p->ta, p->tb,
+                     p->m, p->n, p->k, p->gap, p->add, i, j, (double)c[e], expected);
+        }
+    }
+    free(a);
+    free(b);
+    free(c);
+}
+
+static void awkward_sizes(void **state) {
+    (void)state;
+    static const int sizes[] = {1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 48, 65, 97};
+    enum { COUNT = sizeof sizes / sizeof sizes[0] };
+    for (int i = 0; i < COUNT * COUNT * COUNT; i++) {
+        int variant = i % 16; /* 13 and 16 have no common factor: all sizes meet all variants */
+        product p = {variant & 1,
+                     variant & 2,
+                     variant & 4,
+                     sizes[i % COUNT],
+                     sizes[i / COUNT % COUNT],
+                     sizes[i / COUNT / COUNT],
+                     variant & 8 ? 3 : 0};
+        check_product(&p);
+    }
+}
+
+/* The sizes that the networks have, just below and above the switch of OpenBLAS to packed kernels, and long sums. */
+static void network_sizes(void **state) {
+    (void)state;
+    static const int sizes[][3] = {{256, 96, 16},  {144, 24, 289}, {256, 24, 144}, {100, 100, 100}, {101, 100, 100},
+                                   {64, 320, 960}, {3, 27, 4096},  {27, 32, 1024}, {512, 1, 33},    {1, 512, 1000}};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        for (int variant = 0; variant < 8; variant++) {
+            product p = {variant & 1, variant & 2, variant & 4, sizes[i][0], sizes[i][1], sizes[i][2], 0};
+            check_product(&p);
+        }
+    }
+}
+
+static void empty_sum(void **state) {
+    (void)state;
+    float a = 1, b = 1, c[2] = {NAN, 3};
+    fv_gemm(false, false, 1, 1, 0, &a, 1, &b, 1, false, c, 1);
+    assert_true(c[0] == 0);
+    fv_gemm(false, false, 1, 1, 0, &a, 1, &b, 1, true, c + 1, 1);
+    assert_true(c[1] == 3);
+}
+
+static void tiling_covers(void **state) {
+    (void)state;
+    static const int64_t rows[] = {1, 2, 63, 96, 100, 512, 4096, 8192, 32768, 131072, 524288};
+    static const int sizes[] = {1, 3, 16, 24, 96, 144, 320, 960, 1856};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int j = 0; j < 81; j++) {
+            int n = sizes[j / 9], k = sizes[j % 9], limit = j % 2 ? 64 : 1024;
+            fv_tiling t = fv_gemm_tiling(rows[i], n, k, limit);
+            assert_true(t.rows >= 1 && t.rows <= limit && t.rows <= rows[i] && t.columns >= 1 && t.columns <= n);
+            assert_true(t.row_tiles * t.rows >= rows[i] && (t.row_tiles - 1) * t.rows < rows[i]);
+            assert_true(t.column_tiles * t.columns >= n && (t.column_tiles - 1) * t.columns < n);
+        }
+    }
+    fv_tiling large = fv_gemm_tiling(131072, 96, 16, 1024);
+    assert_true(large.row_tiles >= 32 && large.rows >= 96);
+    fv_tiling shallow = fv_gemm_tiling(512, 320, 960, 1024);
+    assert_true(shallow.row_tiles * shallow.column_tiles >= 12 && shallow.rows >= 96);
+}
+
+typedef struct split_case {
+    int64_t m;
+    int n, k;
+    bool transpose_b, add, bias;
+} split_case;
+
+/* {m,k} {k,n}; the weight gradient of the same case is {m,k}^T {m,n}. */
+static const split_case splits[] = {
+    {1, 1, 1, false, false, false},      {1000, 24, 33, false, false, true},  {1000, 24, 33, true, true, false},
+    {515, 330, 130, false, false, true}, {515, 330, 130, true, false, false}, {7, 1000, 65, false, true, true},
+    {9000, 3, 2, false, false, false},   {2500, 96, 16, true, true, true},    {300, 170, 340, false, false, false},
+};
+
+static void run_rows(const split_case *s, int threads, const float *x, const float *b, float *y) {
+    fv_threads_set(threads);
+    float *work = filled_matrix(NAN, fv_gemm_rows_work(s->n, s->k, s->transpose_b) / sizeof(float));
+    float *bias = random_matrix(9, (size_t)s->n);
+    for (int64_t i = 0; i < s->m * s->n; i++) y[i] = s->add ? 0.25f : NAN;
+    y[s->m * s->n] = GUARD;
+    fv_gemm_rows task = {.m = s->m, .n = s->n, .k = s->k, .x = x, .b = b, .transpose_b = s->transpose_b, .add = s->add};
+    task.bias = s->bias ? bias : NULL;
+    task.y = y;
+    task.work = work;
+    fv_gemm_rows_run(&task);
+    assert_true(y[s->m * s->n] == GUARD);
+    free(work);
+    free(bias);
+}
+
+static void rows_split(void **state) {
+    (void)state;
+    for (size_t c = 0; c < sizeof splits / sizeof splits[0]; c++) {
+        const split_case *s = &splits[c];
+        size_t count = (size_t)s->m * s->n;
+        float *x = random_matrix(1, (size_t)s->m * s->k), *b = random_matrix(2, (size_t)s->n * s->k);
+        float *bias = random_matrix(9, (size_t)s->n), *y = filled_matrix(0, count), *again = filled_matrix(0, count);
+        run_rows(s, 1, x, b, y);
+        product p = {.tb = s->transpose_b, .k = s->k};
+        for (size_t e = 0; e < count; e++) {
+            int i = (int)(e / s->n), j = (int)(e % s->n);
+            double expected = element(&p, x, s->k, b, s->transpose_b ? s->k : s->n, i, j);
+            expected += (s->bias ? bias[j] : 0) + (s->add ? 0.25 : 0);
+            if (!(fabs(y[e] - expected) <= tolerance(s->k))) {
+                fail_msg("case %zu: Y[%d,%d] is %.9g, expected %.9g", c, i, j, (double)y[e], expected);
+            }
+        }
+        for (int threads = 2; threads <= 3; threads++) {
+            run_rows(s, threads, x, b, again);
+            assert_memory_equal(y, again, count * sizeof *y);
+        }
+        free(x);
+        free(b);
+        free(bias);
+        free(y);
+        free(again);
+    }
+}
+
+static void run_weight(const split_case *s, int threads, const float *x, const float *dy, float *dw) {
+    fv_threads_set(threads);
+    size_t count = (size_t)s->k * s->n, work_count = fv_gemm_weight_work(s->m, s->k, s->n) / sizeof(float);
+    float *work = filled_matrix(NAN, work_count);
+    work[work_count] = GUARD; /* there is always one more */
+    for (size_t i = 0; i < count; i++) dw[i] = s->add ? 0.25f : NAN;
+    dw[count] = GUARD;
+    fv_gemm_weight task = {s->m, s->k, s->n, x, dy, s->add, dw, work};
+    fv_gemm_weight_run(&task);
+    assert_true(dw[count] == GUARD && work[work_count] == GUARD);
+    free(work);
+}
+
+static void weight_split(void **state) {
+    (void)state;
+    for (size_t c = 0; c < sizeof splits / sizeof splits[0]; c++) {
+        const split_case *s = &splits[c];
+        size_t count = (size_t)s->k * s->n;
+        float *x = random_matrix(1, (size_t)s->m * s->k), *dy = random_matrix(2, (size_t)s->m * s->n);
+        float *dw = filled_matrix(0, count), *again = filled_matrix(0, count);
+        run_weight(s, 1, x, dy, dw);
+        product p = {.ta = true, .k = (int)s->m};
+        for (size_t e = 0; e < count; e++) {
+            int i = (int)(e / s->n), j = (int)(e % s->n);
+            double expected = element(&p, x, s->k, dy, s->n, i, j) + (s->add ? 0.25 : 0);
+            if (!(fabs(dw[e] - expected) <= tolerance((int)s->m))) {
+                fail_msg("case %zu: dW[%d,%d] is %.9g, expected %.9g", c, i, j, (double)dw[e], expected);
+            }
+        }
+        for (int threads = 2; threads <= 3; threads++) {
+            run_weight(s, threads, x, dy, again);
+            assert_memory_equal(dw, again, count * sizeof *dw);
+        }
+        free(x);
+        free(dy);
+        free(dw);
+        free(again);
+    }
+}
+
+static void column_sums(void **state) {
+    (void)state;
+    static const int shapes[][2] = {{1, 1}, {3, 5}, {511, 7}, {513, 3}, {40000, 2}, {20, 9000}};
+    for (size_t c = 0; c < sizeof shapes / sizeof shapes[0]; c++) {
+        int m = shapes[c][0], n = shapes[c][1];
+        float *a = random_matrix(3, (size_t)m * n),
+              *work = filled_matrix(NAN, fv_column_sums_work(m, n) / sizeof(float));
+        float *sums = filled_matrix(NAN, (size_t)n), *added = filled_matrix(0.5f, (size_t)n);
+        fv_threads_set(1);
+        fv_column_sums(m, n, a, false, sums, work);
+        fv_threads_set(3);
+        fv_column_sums(m, n, a, true, added, work);
+        for (int j = 0; j < n; j++) {
+            double expected = 0;
+            for (int i = 0; i < m; i++) expected += a[(size_t)i * n + j];
+            assert_true(fabs(sums[j] - expected) <= tolerance(m));
+            assert_true(fabs(added[j] - expected - 0.5) <= tolerance(m));
+        }
+        free(a);
+        free(work);
+        free(sums);
+        free(added);
+    }
+}
+
+/* Parts are added in order, into rows that stand apart. */
+static void parts_in_order(void **state) {
+    (void)state;
+    const float parts[] = {1e8f, 1, 2, 3, 1, 1, 1, 1, -1e8f, 1, 1, 1};
+    float out[5] = {10, 10, GUARD, 10, 10};
+    fv_parts p = {.parts = parts, .count = 3, .rows = 2, .columns = 2, .add = true, .out = out, .ld = 3};
+    fv_parts_sum(&p);
+    float first = 10;
+    for (int i = 0; i < 3; i++) first += parts[4 * i];
+    assert_true(out[0] == first && out[1] == 13 && out[2] == GUARD && out[3] == 14 && out[4] == 15);
+    p.add = false;
+    fv_parts_sum(&p);
+    assert_true(out[1] == 3 && out[3] == 4 && out[4] == 5);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(awkward_sizes), cmocka_unit_test(network_sizes),  cmocka_unit_test(empty_sum),
+        cmocka_unit_test(tiling_covers), cmocka_unit_test(rows_split),     cmocka_unit_test(weight_split),
+        cmocka_unit_test(column_sums),   cmocka_unit_test(parts_in_order),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

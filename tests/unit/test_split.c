@@ -1,0 +1,180 @@
+/* Splits: seeded, whole patients, indifferent to the order of rows. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data_samples.h"
+#include "fovea/base/log.h"
+
+static const fv_split_settings standard = {.val_fraction = -1, .test_fraction = -1, .val_count = -1, .seed = 1};
+
+/* `count` records p0, p1, ... of eyes_per_patient rows a patient, all with a disc, written from the last to the first when `backwards`. */
+static fv_manifest make_records(int count, int eyes_per_patient, fv_split split, bool backwards) {
+    fv_model_spec spec = sample_spec(false);
+    fv_manifest manifest;
+    fv_manifest_init(&manifest, &spec);
+    manifest.records = calloc((size_t)count, sizeof *manifest.records);
+    manifest.count = manifest.capacity = count;
+    for (int i = 0; i < count; i++) {
+        int number = backwards ? count - 1 - i : i;
+        fv_record *record = &manifest.records[i];
+        char patient[32] = "";
+        if (eyes_per_patient > 1) snprintf(patient, sizeof patient, "patient %d", number / eyes_per_patient);
+        snprintf(record->name, sizeof record->name, "p%d", number);
+        strcpy(record->set, "set");
+        record->fundus = strdup("photo.png");
+        record->patient = strdup(patient);
+        record->fov = strdup("");
+        for (int c = 0; c < FV_MAX_CLASSES; c++) record->mask[c] = strdup(c == 0 ? "disc.png" : "");
+        record->split = split;
+    }
+    return manifest;
+}
+
+static int count_of(const fv_manifest *manifest, fv_split split) {
+    int *records, count;
+    assert_int_equal(fv_manifest_select(manifest, split, &records, &count), FV_OK);
+    for (int i = 0; i < count; i++) assert_int_equal(manifest->records[records[i]].split, split);
+    free(records);
+    return count;
+}
+
+static void split(fv_manifest *manifest, fv_split_settings settings) {
+    if (fv_manifest_split(manifest, 0, &settings) != FV_OK) fail_msg("%s", fv_error());
+}
+
+static void parts_by_standard_fractions(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(200, 1, FV_SPLIT_NONE, false);
+    split(&manifest, standard);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 30);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 30);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 140);
+    fv_manifest_free(&manifest);
+}
+
+static fv_split split_of(const fv_manifest *manifest, const char *name) {
+    for (int i = 0; i < manifest->count; i++) {
+        if (strcmp(manifest->records[i].name, name) == 0) return manifest->records[i].split;
+    }
+    fail_msg("no record %s", name);
+    return FV_SPLIT_NONE;
+}
+
+static void does_not_depend_on_the_order_of_rows(void **state) {
+    (void)state;
+    for (int eyes = 1; eyes <= 2; eyes++) {
+        fv_manifest forwards = make_records(60, eyes, FV_SPLIT_NONE, false);
+        fv_manifest backwards = make_records(60, eyes, FV_SPLIT_NONE, true);
+        split(&forwards, standard);
+        split(&backwards, standard);
+        for (int i = 0; i < 60; i++) {
+            const char *name = forwards.records[i].name;
+            assert_int_equal(split_of(&forwards, name), split_of(&backwards, name));
+        }
+        fv_manifest_free(&forwards);
+        fv_manifest_free(&backwards);
+    }
+}
+
+static void follows_the_seed(void **state) {
+    (void)state;
+    fv_split_settings other = standard;
+    other.seed = 2;
+    fv_manifest a = make_records(100, 1, FV_SPLIT_NONE, false), b = make_records(100, 1, FV_SPLIT_NONE, false);
+    split(&a, standard);
+    split(&b, other);
+    int moved = 0;
+    for (int i = 0; i < 100; i++) moved += a.records[i].split != b.records[i].split;
+    assert_in_range(moved, 20, 70); /* 47 expected of independent splits 70/15/15 */
+    fv_manifest_free(&a);
+    fv_manifest_free(&b);
+}
+
+static void keeps_patients_whole(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(60, 3, FV_SPLIT_NONE, false);
+    fv_split_settings settings = {.val_fraction = 0.17, .test_fraction = 0.1, .val_count = -1, .seed = 5};
+    split(&manifest, settings);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 6);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 9); /* 10 wanted, whole patients of three */
+    for (int i = 0; i < 60; i += 3) {
+        assert_int_equal(manifest.records[i].split, manifest.records[i + 1].split);
+        assert_int_equal(manifest.records[i].split, manifest.records[i + 2].split);
+    }
+    fv_manifest_free(&manifest);
+}
+
+static void takes_validation_from_train_only(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(50, 1, FV_SPLIT_TRAIN, false);
+    for (int i = 0; i < 20; i++) manifest.records[i].split = FV_SPLIT_TEST;
+    manifest.records[20].split = FV_SPLIT_NONE;
+    fv_split_settings settings = standard;
+    settings.val_count = 7;
+    settings.test_fraction = 0.5; /* the column has test rows: not looked at */
+    split(&manifest, settings);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 20);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 7);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 22);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_NONE), 1);
+    split(&manifest, settings); /* validation is there now: nothing moves */
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 7);
+    fv_manifest_free(&manifest);
+}
+
+static void keeps_no_test_rows_of_a_train_column(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(40, 1, FV_SPLIT_TRAIN, false);
+    split(&manifest, standard);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 0);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 6);
+    fv_manifest_free(&manifest);
+}
+
+static void leaves_out_what_is_not_annotated(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(40, 1, FV_SPLIT_NONE, false);
+    for (int i = 0; i < 20; i++) manifest.records[i].mask[0][0] = '\0';
+    split(&manifest, (fv_split_settings){.val_fraction = 0.1, .test_fraction = 0, .val_count = -1});
+    assert_int_equal(count_of(&manifest, FV_SPLIT_NONE), 20);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 2);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 18);
+    for (int i = 0; i < 20; i++) assert_int_equal(manifest.records[i].split, FV_SPLIT_NONE);
+    fv_manifest_free(&manifest);
+}
+
+static void does_not_empty_train(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(5, 1, FV_SPLIT_NONE, false);
+    fv_split_settings settings = standard;
+    settings.val_count = 5;
+    assert_int_equal(fv_manifest_split(&manifest, 0, &settings), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "val_count = 5"));
+    fv_manifest_free(&manifest);
+    manifest = make_records(1, 1, FV_SPLIT_NONE, false);
+    split(&manifest, standard);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 1);
+    fv_manifest_free(&manifest);
+}
+
+int main(void) {
+    fv_log_set_quiet(true);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(parts_by_standard_fractions),
+        cmocka_unit_test(does_not_depend_on_the_order_of_rows),
+        cmocka_unit_test(follows_the_seed),
+        cmocka_unit_test(keeps_patients_whole),
+        cmocka_unit_test(takes_validation_from_train_only),
+        cmocka_unit_test(keeps_no_test_rows_of_a_train_column),
+        cmocka_unit_test(leaves_out_what_is_not_annotated),
+        cmocka_unit_test(does_not_empty_train),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
