@@ -282,7 +282,7 @@ fv_status fv_config_override(fv_config *config, const char *assignment) {
                        assignment);
     char *value = trim(equals + 1);
     /* The value must survive in the INI text of the run. */
-    if (strpbrk(value, "\r\n") || strstr(value, " ;") || strstr(value, " #") || strstr(value, "\t;") ||
+    if (strpbrk(value, "\r\n\v\f") || strstr(value, " ;") || strstr(value, " #") || strstr(value, "\t;") ||
         strstr(value, "\t#"))
         return fv_fail(FV_BAD_INPUT, "command line: the value of %s.%s must not contain a line end, \" ;\" or \" #\"",
                        section, key);

@@ -254,8 +254,9 @@ static void write_resolved(const fv_config *config, FILE *stream) {
         fprintf(stream, "%s[%s]\n", i ? "\n" : "", section);
         for (int j = i; j < config->asked_count; j++) {
             const fv_config_asked *asked = &config->asked[j];
-            if (asked->value && !strcmp(asked->section, section))
-                fprintf(stream, "%s = %s\n", asked->key, asked->value);
+            if (!asked->value || strcmp(asked->section, section)) continue;
+            /* Behind a space, ';' or '#' would begin a comment. */
+            fprintf(stream, "%s =%s%s\n", asked->key, strchr(";#", asked->value[0]) ? "" : " ", asked->value);
         }
     }
 }

@@ -230,12 +230,11 @@ static int annotated_in(const fv_data_report *report, fv_split split, int c) {
 
 /* After summarise(). Splits are looked at only when there are some. */
 static void find_missing_classes(check *all, const fv_data_report *report) {
+    int used = 0;
+    for (int i = 0; i < all->manifest->count; i++) used += all->manifest->records[i].split != FV_SPLIT_NONE;
     for (int c = 0; c < report->classes; c++) {
-        int total = 0, used = 0;
-        for (int s = 0; s <= FV_SPLIT_NONE; s++) total += annotated_in(report, (fv_split)s, c);
-        for (int s = 0; s < report->set_count; s++) {
-            for (int k = FV_SPLIT_TRAIN; k < FV_SPLIT_NONE; k++) used += report->sets[s].photos[k];
-        }
+        int total = 0;
+        for (int k = 0; k <= FV_SPLIT_NONE; k++) total += annotated_in(report, (fv_split)k, c);
         if (total == 0) {
             fv_finding_add(&all->together, FV_FINDING_CLASS_MISSING, true, "",
                            "class %s has no mask at all: name its column with column_%s", report->class_names[c],

@@ -14,7 +14,6 @@
 
 #include "fovea/base/memory.h"
 #include "fovea/base/rng.h"
-#include "fovea/base/threads.h"
 
 #include "cache.h"
 
@@ -53,16 +52,6 @@ struct fv_loader {
     uint32_t *order;    /* permutation of an epoch */
     int order_epoch;    /* -1: none yet */
 };
-
-void fv_loader_from_config(fv_config *config, fv_loader_settings *settings) {
-    int processors = fv_threads();
-    settings->mask_threshold = (int)fv_config_integer(config, "data", "mask_threshold", 127, 0, 254);
-    settings->soft_masks = fv_config_flag(config, "data", "soft_masks", false);
-    settings->workers =
-        (int)fv_config_integer(config, "data", "workers", processors < 4 ? processors : 4, 1, MAX_WORKERS);
-    long long cache = fv_config_bytes(config, "data", "cache", 1LL << 30);
-    settings->cache_bytes = cache > 0 ? (size_t)cache : 0;
-}
 
 /* ---- a sample ---- */
 

@@ -10,37 +10,17 @@
 #include "fovea/base/csv.h"
 #include "fovea/base/log.h"
 
-enum { USUAL_NAMES = 4 };
-
-/* Names under which a column is known, the first also on the command line; ended by NULL. */
-typedef const char *const usual_names[USUAL_NAMES];
-
-static usual_names usual_name = {"name", "names"}, usual_fundus = {"fundus", "image_path"}, usual_fov = {"fov"},
-                   usual_split = {"split"}, usual_patient = {"patient", "patient_id"},
-                   usual_cdr = {"cdr_expert", "cdr_avg", "vcdr"};
-
-/* The usual columns of classes that have some. */
-static const struct {
-    const char *class_name;
-    usual_names names;
-} usual_masks[] = {{"disc", {"od", "od_path", "fundus_od_seg"}},
-                   {"cup", {"oc", "oc_path", "fundus_oc_seg"}},
-                   {"vessel", {"bv", "vessel_path", "bv_seg"}}};
+#include "columns.h"
 
 static const char *const usual_values[] = {"train training", "val valid validation", "test testing"};
 static const char usual_missing[] = "Not Visible;NA;N/A;NaN;None;null";
-
-/* Column numbers of a table, -1 where there is none. */
-typedef struct columns {
-    int name, fundus, fov, split, patient, cdr, mask[FV_MAX_CLASSES];
-} columns;
 
 /* One table being appended. */
 typedef struct append {
     fv_manifest *manifest;
     const fv_manifest_source *source;
     fv_csv csv;
-    columns columns;
+    fv_columns columns;
     char root[FV_PATH_MAX], set[64];
     int without_photo, with_split; /* rows: skipped; with a value in the split column */
     int unknown_split_row;         /* the first whose value is not known, -1 */
@@ -90,77 +70,9 @@ static const char *cell(append *all, int row, int column) {
     const char *text = fv_csv_cell(&all->csv, row, column);
     const char *missing = all->source->missing_values ? all->source->missing_values : usual_missing;
     text += strspn(text, " ");
-    if (*text == '\0' || !in_list(text, missing, ";")) return text;
+    if (*text == '\0' || !in_list(text, missing, ",;")) return text;
     all->missing_words++;
     return "";
-}
-
-/* ---- columns ---- */
-
-static fv_status find_column(const fv_csv *csv, const char *given, const char *const *usual, int *column) {
-    *column = -1;
-    if (given && *given) return fv_csv_need(csv, given, column);
-    if (given) return FV_OK;
-    for (int i = 0; i < USUAL_NAMES && usual[i] && *column < 0; i++) *column = fv_csv_column(csv, usual[i]);
-    return FV_OK;
-}
-
-static const char *const *usual_mask(const char *class_name) {
-    for (size_t i = 0; i < sizeof usual_masks / sizeof *usual_masks; i++) {
-        if (strcmp(usual_masks[i].class_name, class_name) == 0) return usual_masks[i].names;
-    }
-    return NULL;
-}
-
-static fv_status find_columns(append *all) {
-    const fv_manifest_source *source = all->source;
-    const fv_csv *csv = &all->csv;
-    columns *found = &all->columns;
-    FV_TRY(find_column(csv, source->column_name, usual_name, &found->name));
-    FV_TRY(find_column(csv, source->column_fundus, usual_fundus, &found->fundus));
-    FV_TRY(find_column(csv, source->column_fov, usual_fov, &found->fov));
-    FV_TRY(find_column(csv, source->column_split, usual_split, &found->split));
-    FV_TRY(find_column(csv, source->column_patient, usual_patient, &found->patient));
-    FV_TRY(find_column(csv, source->column_cdr, usual_cdr, &found->cdr));
-    for (int c = 0; c < all->manifest->classes; c++) {
-        const char *class_name = all->manifest->class_names[c], *own[USUAL_NAMES] = {class_name};
-        const char *const *usual = usual_mask(class_name);
-        FV_TRY(find_column(csv, source->column_mask[c], usual ? usual : own, &found->mask[c]));
-    }
-    if (found->fundus < 0) return fv_csv_need(csv, usual_fundus[0], &found->fundus); /* fails and lists what there is */
-    return FV_OK;
-}
-
-fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_spec *spec, const char *assignment) {
-    const struct {
-        const char *name;
-        const char **column;
-    } plain[] = {{"name", &source->column_name},   {"fundus", &source->column_fundus},   {"fov", &source->column_fov},
-                 {"split", &source->column_split}, {"patient", &source->column_patient}, {"cdr", &source->column_cdr}};
-    const char *equals = strchr(assignment, '=');
-    size_t length = equals ? (size_t)(equals - assignment) : 0;
-    for (size_t i = 0; equals && i < sizeof plain / sizeof *plain; i++) {
-        if (strlen(plain[i].name) != length || strncmp(plain[i].name, assignment, length) != 0) continue;
-        *plain[i].column = equals + 1;
-        return FV_OK;
-    }
-    for (int c = 0; equals && c < spec->classes; c++) {
-        const char *class_name = spec->class_names[c], *const *usual = usual_mask(class_name);
-        bool by_class = strlen(class_name) == length && strncmp(class_name, assignment, length) == 0;
-        bool by_usual = usual && strlen(usual[0]) == length && strncmp(usual[0], assignment, length) == 0;
-        if (!by_class && !by_usual) continue;
-        source->column_mask[c] = equals + 1;
-        return FV_OK;
-    }
-    char classes[FV_MAX_CLASSES * 34] = "";
-    for (int c = 0; c < spec->classes; c++) {
-        size_t used = strlen(classes);
-        snprintf(classes + used, sizeof classes - used, ", %s", spec->class_names[c]);
-    }
-    return fv_fail(FV_BAD_INPUT,
-                   "\"%s\": expected column=name in the table, the column one of name, fundus, fov, split, patient, "
-                   "cdr%s",
-                   assignment, classes);
 }
 
 /* ---- cells ---- */
@@ -273,16 +185,16 @@ static fv_status conclude(const append *all, int first) {
                            "test_values, or leave the column out with an empty column_split");
     }
     if (all->with_split > known) {
-        fv_log_warning(
-            "%s: %d rows have an unknown value in column %s and are left out, the first is \"%s\" in line %d",
-            all->source->csv, all->with_split - known, all->csv.header[all->columns.split],
-            fv_csv_cell(&all->csv, all->unknown_split_row, all->columns.split), all->csv.lines[all->unknown_split_row]);
+        fv_log_warning("%s: rows with an unknown value in column %s are left out: %d, the first is \"%s\" in line %d",
+                       all->source->csv, all->csv.header[all->columns.split], all->with_split - known,
+                       fv_csv_cell(&all->csv, all->unknown_split_row, all->columns.split),
+                       all->csv.lines[all->unknown_split_row]);
     }
     if (all->without_photo > 0) {
-        fv_log_info("%s: %d rows without a photograph skipped", all->source->csv, all->without_photo);
+        fv_log_info("%s: rows without a photograph, skipped: %d", all->source->csv, all->without_photo);
     }
     if (all->missing_words > 0) {
-        fv_log_info("%s: %d cells say in words that there is no value", all->source->csv, all->missing_words);
+        fv_log_info("%s: cells that say in words that there is no value: %d", all->source->csv, all->missing_words);
     }
     if (manifest->count == first) {
         return fv_fail(FV_BAD_INPUT, "%s: no row names a photograph in column %s", all->source->csv,
@@ -315,7 +227,7 @@ fv_status fv_manifest_append(fv_manifest *manifest, const fv_manifest_source *so
     int first = manifest->count;
     fv_status status = find_root(all);
     if (status == FV_OK) status = fv_csv_read(source->csv, FV_CSV_LIMITS, &all->csv);
-    if (status == FV_OK) status = find_columns(all);
+    if (status == FV_OK) status = fv_columns_find(&all->csv, source, manifest, &all->columns);
     for (int row = 0; status == FV_OK && row < all->csv.rows; row++) status = append_row(all, row);
     if (status == FV_OK) status = conclude(all, first);
     if (status != FV_OK) cut(manifest, first);

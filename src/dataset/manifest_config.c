@@ -122,14 +122,14 @@ static void read_columns(fv_config *config, const char *section, const fv_model_
 
 static void read_split(fv_config *config, const char *section, set_settings *set) {
     static const char *const choices[] = {"train", "val", "test", "auto", NULL};
-    long run_seed = fv_config_integer(config, "run", "seed", 1, 0, 0x7fffffff);
+    long run_seed = fv_config_integer(config, "run", "seed", 1, 0, 1L << 53);
     set->split.val_fraction = ask_fraction(config, section, "val_fraction");
     set->split.test_fraction = ask_fraction(config, section, "test_fraction");
     const char *place = place_of(config, section, "val_count");
     bool counted = fv_config_text(config, place, "val_count", NULL) != NULL;
     set->split.val_count = counted ? (int)fv_config_integer(config, place, "val_count", 0, 0, 1000000) : -1;
     place = place_of(config, section, "split_seed");
-    set->split.seed = (uint64_t)fv_config_integer(config, place, "split_seed", run_seed, 0, 0x7fffffff);
+    set->split.seed = (uint64_t)fv_config_integer(config, place, "split_seed", run_seed, 0, 1L << 53);
     set->forced_split = fv_config_choice(config, section, "split", SPLIT_AUTO, choices);
 }
 
@@ -143,6 +143,10 @@ static fv_status read_set(fv_config *config, const char *section, const fv_model
                        section);
     }
     FV_TRY(expand(config, section, "manifest", csv, set->csv));
+    if (!fv_file_exists(set->csv)) {
+        const char *hint = strstr(csv, "${FOVEA_DATA}") ? "; the environment variable FOVEA_DATA names the folder" : "";
+        return fv_config_complain(config, section, "manifest", "there is no file %s%s", set->csv, hint);
+    }
     FV_TRY(expand(config, section, "root", root ? root : "", set->root));
     FV_TRY(read_prefix_map(config, section, set));
     read_columns(config, section, spec, &set->source);

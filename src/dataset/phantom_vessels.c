@@ -40,6 +40,12 @@ static double wrap_angle(double angle) {
     return angle - 2 * pi * floor((angle + pi) / (2 * pi));
 }
 
+/* Growth is chaotic: a last bit that two C libraries compute differently would grow into another tree. So it is cut off
+   at every step. */
+static double rounded(double value) {
+    return rint(value * 0x1p24) * 0x1p-24;
+}
+
 static uint8_t *grid_cell(grower *g, bool artery, double x, double y) {
     int column = (int)((x + 1.1) / 2.2 * GRID), row = (int)((y + 1.1) / 2.2 * GRID);
     if (x < -1.1 || y < -1.1 || column >= GRID || row >= GRID) return NULL;
@@ -168,11 +174,10 @@ static void branch(grower *g, sprout *at, double *side) {
     add_sprout(g, child);
 }
 
-/* Branches lie closer in a wide field, where more of the tree is seen, smaller: photographs look about equally filled.
- */
+/* Branches lie closer in a wide field, where more of the tree is seen: photographs look about equally filled. */
 static double next_branch(grower *g, const sprout *at) {
     double field = pow(g->scene->disc_radius / 0.15, 0.9);
-    return field * fv_rng_range(&g->rng, 0.4, 1.6) * (0.88 + 4.0 * at->radius);
+    return field * fv_rng_range(&g->rng, 0.4, 1.6) * (0.94 + 4.0 * at->radius);
 }
 
 /* A pointed end where the way is blocked. */
@@ -198,8 +203,9 @@ static void grow(grower *g, sprout at) {
             fade_out(g, at);
             return;
         }
-        at.x += step * u * cos(at.heading);
-        at.y += step * u * sin(at.heading);
+        at.heading = rounded(at.heading);
+        at.x = rounded(at.x + step * u * cos(at.heading));
+        at.y = rounded(at.y + step * u * sin(at.heading));
         at.radius *= 0.9975 - 0.006 * fmax(0, 1 - at.radius / 0.03);
         add_point(g, &at, false);
         uint8_t *cell = grid_cell(g, at.artery, at.x, at.y);
@@ -234,13 +240,15 @@ static sprout trunk(grower *g, double degrees, double radius, bool artery, guida
 /* One arcade and its nasal companion, for veins or arteries; `above` is -1 for the upper half, 1 for the lower. */
 static void plant_half(grower *g, bool artery, double above) {
     fv_rng *rng = &g->rng;
-    double width = artery ? 0.064 : 0.086, apart = artery ? -7 : 7;
+    double fit =
+        fmin(1, sqrt(0.165 / g->scene->disc_radius)); /* in a narrow field large vessels would cover too much */
+    double width = fit * (artery ? 0.064 : 0.086), apart = artery ? -7 : 7;
     double height = fv_rng_range(rng, 3.6, 5.2) + (artery ? 0.0 : 0.25);
     double nasal = fv_rng_range(rng, 118, 140) + apart;
-    sprout arcade = trunk(g, above * (fv_rng_range(rng, 76, 96) + apart), width * fv_rng_range(rng, 0.85, 1.1), artery,
-                          GUIDE_ARCADE, above * height);
-    sprout companion = trunk(g, above * nasal, width * fv_rng_range(rng, 0.6, 0.85), artery, GUIDE_DIRECTION,
-                             above * (nasal + fv_rng_range(rng, -12, 18)) * pi / 180);
+    double nasal_aim = nasal + fv_rng_range(rng, -12, 18), rise = fv_rng_range(rng, 76, 96) + apart;
+    double arcade_radius = width * fv_rng_range(rng, 0.85, 1.1), nasal_radius = width * fv_rng_range(rng, 0.6, 0.85);
+    sprout arcade = trunk(g, above * rise, arcade_radius, artery, GUIDE_ARCADE, above * height);
+    sprout companion = trunk(g, above * nasal, nasal_radius, artery, GUIDE_DIRECTION, above * nasal_aim * pi / 180);
     /* both rise together in the cup and part on its wall */
     companion.x = 0.5 * (arcade.x + arcade.entry_x);
     companion.y = 0.5 * (arcade.y + arcade.entry_y);

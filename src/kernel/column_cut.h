@@ -9,7 +9,7 @@
 #include "fovea/kernel/columns.h"
 #include "fovea/tensor/tensor.h"
 
-#define CUT_CHUNK_ELEMENTS 65536 /* of a task, at least */
+#define CUT_CHUNK_ELEMENTS 16384 /* of a task, at least */
 #define CUT_MOST_CHUNKS 128      /* of all segments together: bounds the memory of their sums */
 #define CUT_LEAST_WIDTH 64       /* columns: narrower matrices are folded */
 

@@ -93,11 +93,20 @@ static void best_of_window(const fv_op_spec *spec, const fv_real *x, int i, int 
     }
 }
 
+static void store_taps(const fv_op_call *call, size_t at, int count, const int32_t *restrict tap) {
+    if (taps_fit_byte(call->spec)) {
+        uint8_t *restrict saved = (uint8_t *)call->saved + at;
+        for (int c = 0; c < count; c++) saved[c] = (uint8_t)tap[c];
+    } else {
+        uint16_t *restrict saved = (uint16_t *)call->saved + at;
+        for (int c = 0; c < count; c++) saved[c] = (uint16_t)tap[c];
+    }
+}
+
 static void forward_row(void *context, int64_t task, int worker) {
     (void)worker;
     const fv_op_call *call = context;
     fv_shape in = call->spec->in[0], out = call->spec->out;
-    bool bytes = taps_fit_byte(call->spec);
     int n = (int)(task / out.h), i = (int)(task % out.h);
     const fv_real *x = call->in[0] + (size_t)n * (size_t)in.h * (size_t)in.w * (size_t)in.c;
     for (int j = 0; j < out.w; j++) {
@@ -109,10 +118,7 @@ static void forward_row(void *context, int64_t task, int worker) {
             best_of_window(call->spec, x + first, i, j, count, best, tap);
             size_t at = pixel + (size_t)first;
             for (int c = 0; c < count; c++) call->out[at + (size_t)c] = best[c];
-            if (bytes)
-                for (int c = 0; c < count; c++) ((uint8_t *)call->saved)[at + (size_t)c] = (uint8_t)tap[c];
-            else
-                for (int c = 0; c < count; c++) ((uint16_t *)call->saved)[at + (size_t)c] = (uint16_t)tap[c];
+            store_taps(call, at, count, tap);
         }
     }
 }
@@ -123,14 +129,20 @@ static void forward(const fv_op_call *call) {
 }
 
 /* Adds d_out of one window to the pixel at its tap `here`, where that tap won. */
-static void take_from_window(const fv_op_call *call, size_t at, int here, int count, fv_real *sum) {
-    const fv_real *d_out = call->d_out + at;
+static void take_from_window(const fv_op_call *call, size_t at, int here, int count, fv_real *restrict sum) {
+    const fv_real *restrict d_out = call->d_out + at;
     if (taps_fit_byte(call->spec)) {
-        const uint8_t *tap = (const uint8_t *)call->saved + at;
-        for (int c = 0; c < count; c++) sum[c] += tap[c] == here ? d_out[c] : 0;
+        const uint8_t *restrict tap = (const uint8_t *)call->saved + at;
+        for (int c = 0; c < count; c++) {
+            fv_real d = d_out[c]; /* loaded without a condition, so that the loop becomes vectors */
+            sum[c] += tap[c] == (uint8_t)here ? d : 0;
+        }
     } else {
-        const uint16_t *tap = (const uint16_t *)call->saved + at;
-        for (int c = 0; c < count; c++) sum[c] += tap[c] == here ? d_out[c] : 0;
+        const uint16_t *restrict tap = (const uint16_t *)call->saved + at;
+        for (int c = 0; c < count; c++) {
+            fv_real d = d_out[c];
+            sum[c] += tap[c] == (uint16_t)here ? d : 0;
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
    fv_gradcheck_run() proves of one op and one choice of shapes and attributes:
    - d_in[i], for every differentiated input, equals five-point central differences of sum(out * d_out) for a random
-   d_out: every element of tensors of up to FV_GRADCHECK_ALL elements, else a random direction and FV_GRADCHECK_SAMPLES
-   elements;
+   d_out: every element of tensors of up to FV_GRADCHECK_ALL elements, else a random direction and up to
+   FV_GRADCHECK_SAMPLES elements (fewer where this would take seconds);
    - backward reads no more than backward_reads says: every in[] and out it does not name is NULL, parameters too, so an
    op that reads its weights in backward names them;
    - add[] accumulates; a d_in that is NULL is accepted and leaves the others alone; forward and backward leave inputs

@@ -20,11 +20,13 @@ static fv_gradcheck make_check(fv_shape shape, double bce, double dice, bool ove
 
 static void gradients(void **state) {
     (void)state;
-    static const fv_shape shapes[] = {{1, 1, 1, 1}, {2, 5, 3, 2}, {3, 4, 3, 3}, {2, 3, 2, 33}, {1, 7, 9, 1}, {2, 140, 131, 2}};
+    static const fv_shape shapes[] = {{1, 1, 1, 1},  {2, 5, 3, 2}, {3, 4, 3, 3},
+                                      {2, 3, 2, 33}, {1, 7, 9, 1}, {2, 140, 131, 2}};
     static const double weights[][2] = {{1, 0}, {0, 1}, {0.5, 0.7}};
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-        for (int k = 0; k < 6; k++) {
-            fv_gradcheck check = make_check(shapes[i], weights[k / 2][0], weights[k / 2][1], k % 2, i * 7 + (uint64_t)k);
+        for (int k = fv_shape_count(shapes[i]) < 1000 ? 0 : 5; k < 6; k++) {
+            fv_gradcheck check =
+                make_check(shapes[i], weights[k / 2][0], weights[k / 2][1], k % 2, i * 7 + (uint64_t)k);
             if (k >= 4) check.attributes.smooth = 1e-3;
             fv_gradcheck_run(&check);
         }

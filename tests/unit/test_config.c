@@ -352,6 +352,20 @@ static void resolved_text_reads_back_to_itself(void **state) {
     fv_config_free(config);
 }
 
+static void value_like_a_comment_survives(void **state) {
+    (void)state;
+    fv_config *config = parse("[a]\nx =#00ff00\n");
+    assert_string_equal(fv_config_text(config, "a", "x", NULL), "#00ff00");
+    assert_string_equal(fv_config_text(config, "a", "empty", ""), "");
+    char *text = fv_config_resolved(config);
+    fv_config_free(config);
+    config = parse(text);
+    assert_string_equal(fv_config_text(config, "a", "x", NULL), "#00ff00");
+    assert_string_equal(fv_config_text(config, "a", "empty", "full"), "");
+    free(text);
+    fv_config_free(config);
+}
+
 static void files_are_read_and_checked(void **state) {
     (void)state;
     fv_config *config;
@@ -388,6 +402,7 @@ int main(void) {
         cmocka_unit_test(sections_with_dots_are_listed_in_order),
         cmocka_unit_test(overrides_have_one_form),
         cmocka_unit_test(resolved_text_reads_back_to_itself),
+        cmocka_unit_test(value_like_a_comment_survives),
         cmocka_unit_test(files_are_read_and_checked),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);

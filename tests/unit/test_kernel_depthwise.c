@@ -1,4 +1,4 @@
-/* The AVX2 kernels against plain C over awkward shapes, with guard bands round every result. */
+/* The AVX2 and AVX-512 kernels against plain C over awkward shapes, with guard bands round every result. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -18,6 +18,8 @@
 #define GUARD 7.5e33f
 
 extern const fv_op fv_op_depthwise;
+
+static const fv_depthwise *tested; /* against plain C */
 
 /* A result between guard bands. */
 typedef struct guarded {
@@ -65,16 +67,17 @@ static void compare(const char *what, const shape_case *s, const guarded *plain,
         e++;
     }
     if (held && e == plain->count) return;
-    fail_msg("%s, in %dx%d, out %dx%d, stride %d, top %d, left %d, %d channels, rows %d to %d, add %d: guards %s; "
+    fail_msg("%s, %s, in %dx%d, out %dx%d, stride %d, top %d, left %d, %d channels, rows %d to %d, add %d: guards %s; "
              "element %zu "
              "of %zu is %.9g, plain C says %.9g",
-             what, w->in_h, w->in_w, w->out_h, w->out_w, w->stride, w->top, w->left, s->channels, s->row, s->row_end,
-             s->add, held ? "hold" : "overwritten", e, plain->count, e < plain->count ? (double)quick->data[e] : 0,
-             e < plain->count ? (double)plain->data[e] : 0);
+             tested->name, what, w->in_h, w->in_w, w->out_h, w->out_w, w->stride, w->top, w->left, s->channels, s->row,
+             s->row_end, s->add, held ? "hold" : "overwritten", e, plain->count,
+             e < plain->count ? (double)quick->data[e] : 0, e < plain->count ? (double)plain->data[e] : 0);
 }
 
 #if defined(__x86_64__)
 static const fv_depthwise *const plain_c = &fv_depthwise_direct_scalar, *const avx2 = &fv_depthwise_3x3_avx2;
+static const fv_depthwise *const avx512 = &fv_depthwise_3x3_avx512;
 
 typedef struct operands {
     float *x, *y, *w;
@@ -84,7 +87,7 @@ typedef struct operands {
 static void compare_forward(const shape_case *s, const operands *o) {
     guarded plain = guarded_make(o->y_count, NAN), quick = guarded_make(o->y_count, NAN);
     plain_c->forward(&s->window, s->channels, o->x, o->w, s->row, s->row_end, plain.data);
-    avx2->forward(&s->window, s->channels, o->x, o->w, s->row, s->row_end, quick.data);
+    tested->forward(&s->window, s->channels, o->x, o->w, s->row, s->row_end, quick.data);
     compare("forward", s, &plain, &quick, 2e-6);
     free(plain.block);
     free(quick.block);
@@ -94,7 +97,7 @@ static void compare_data(const shape_case *s, const operands *o) {
     float before = s->add ? 0.5f : NAN;
     guarded plain = guarded_make(o->x_count, before), quick = guarded_make(o->x_count, before);
     plain_c->data(&s->window, s->channels, o->y, o->w, s->row, s->row_end, s->add, plain.data);
-    avx2->data(&s->window, s->channels, o->y, o->w, s->row, s->row_end, s->add, quick.data);
+    tested->data(&s->window, s->channels, o->y, o->w, s->row, s->row_end, s->add, quick.data);
     compare("data gradient", s, &plain, &quick, 2e-6);
     free(plain.block);
     free(quick.block);
@@ -103,7 +106,7 @@ static void compare_data(const shape_case *s, const operands *o) {
 static void compare_weight(const shape_case *s, const operands *o) {
     guarded plain = guarded_make(o->w_count, 0.5f), quick = guarded_make(o->w_count, 0.5f);
     plain_c->weight(&s->window, s->channels, o->x, o->y, s->row, s->row_end, plain.data);
-    avx2->weight(&s->window, s->channels, o->x, o->y, s->row, s->row_end, quick.data);
+    tested->weight(&s->window, s->channels, o->x, o->y, s->row, s->row_end, quick.data);
     compare("weight gradient", s, &plain, &quick, 2e-5);
     free(plain.block);
     free(quick.block);
@@ -117,7 +120,7 @@ static void compare_all(const fv_window *w, int channels) {
     o.x = random_numbers(1, o.x_count);
     o.y = random_numbers(2, o.y_count);
     o.w = random_numbers(3, o.w_count);
-    assert_true(avx2->accepts(w, channels));
+    assert_true(tested->accepts(w, channels));
     for (int part = 0; part < 2; part++) {
         shape_case s = {*w, channels, part * (w->out_h / 3), part ? (w->out_h + 1) / 2 : w->out_h, false};
         compare_forward(&s, &o);
@@ -134,12 +137,12 @@ static void compare_all(const fv_window *w, int channels) {
     free(o.w);
 }
 
-static void avx2_equals_plain_c(void **state) {
-    (void)state;
-    if (fv_cpu() < FV_CPU_AVX2) {
-        print_message("skip: this processor has no AVX2, or FOVEA_CPU forbids it\n");
+static void equals_plain_c(fv_cpu_level level, const fv_depthwise *kernel) {
+    if (fv_cpu() < level) {
+        print_message("skip: this processor has no %s, or FOVEA_CPU forbids it\n", fv_cpu_name(level));
         skip();
     }
+    tested = kernel;
     static const int channels[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 40};
     static const int sizes[][2] = {{1, 1}, {1, 2}, {2, 1},  {2, 2},  {3, 3},  {4, 5},  {5, 4},
                                    {3, 9}, {8, 8}, {7, 11}, {6, 16}, {2, 19}, {9, 20}, {4, 35}};
@@ -159,15 +162,27 @@ static void avx2_equals_plain_c(void **state) {
     }
 }
 
+static void avx2_equals_plain_c(void **state) {
+    (void)state;
+    equals_plain_c(FV_CPU_AVX2, avx2);
+}
+
+static void avx512_equals_plain_c(void **state) {
+    (void)state;
+    equals_plain_c(FV_CPU_AVX512, avx512);
+}
+
 static void dispatch_follows_the_limit(void **state) {
     (void)state;
     fv_window w = {1, 8, 8, 8, 8, 3, 3, 1, 1, 1, 1}, five = w, dilated = w;
     five.kernel_w = 5;
     dilated.dilation = 2;
-    if (fv_cpu() >= FV_CPU_AVX2) assert_ptr_equal(fv_depthwise_choose(&w, 16), avx2);
+    if (fv_cpu() >= FV_CPU_AVX512) assert_ptr_equal(fv_depthwise_choose(&w, 16), avx512);
     assert_ptr_equal(fv_depthwise_choose(&five, 16), plain_c);
     assert_ptr_equal(fv_depthwise_choose(&dilated, 16), plain_c);
-    fv_cpu_limit(FV_CPU_SCALAR); /* for the rest of the process: this test is the last */
+    fv_cpu_limit(FV_CPU_AVX2); /* for the rest of the process: this test is the last */
+    if (fv_cpu() == FV_CPU_AVX2) assert_ptr_equal(fv_depthwise_choose(&w, 16), avx2);
+    fv_cpu_limit(FV_CPU_SCALAR);
     assert_ptr_equal(fv_depthwise_choose(&w, 16), plain_c);
 }
 #endif
@@ -219,6 +234,7 @@ int main(void) {
         cmocka_unit_test(threads_leave_the_bits),
 #if defined(__x86_64__)
         cmocka_unit_test(avx2_equals_plain_c),
+        cmocka_unit_test(avx512_equals_plain_c),
         cmocka_unit_test(dispatch_follows_the_limit),
 #endif
     };

@@ -53,19 +53,22 @@ static int remove_set(void **state) {
 }
 
 static fv_loader_settings make_settings(int workers, size_t cache_bytes) {
-    return (fv_loader_settings){
-        .preprocess = {.size = SIZE, .work_size = 2 * SIZE, .enhance = FV_ENHANCE_NONE, .clahe_clip = 2, .clahe_tiles = 8},
-        .augment = {.flip_horizontal = 0.5,
-                    .rotate_probability = 1,
-                    .rotate_degrees = 20,
-                    .noise_probability = 0.5,
-                    .noise_low = 1,
-                    .noise_high = 5},
-        .mask_threshold = 127,
-        .batch = BATCH,
-        .workers = workers,
-        .cache_bytes = cache_bytes,
-        .seed = 42};
+    return (fv_loader_settings){.preprocess = {.size = SIZE,
+                                               .work_size = 2 * SIZE,
+                                               .enhance = FV_ENHANCE_NONE,
+                                               .clahe_clip = 2,
+                                               .clahe_tiles = 8},
+                                .augment = {.flip_horizontal = 0.5,
+                                            .rotate_probability = 1,
+                                            .rotate_degrees = 20,
+                                            .noise_probability = 0.5,
+                                            .noise_low = 1,
+                                            .noise_high = 5},
+                                .mask_threshold = 127,
+                                .batch = BATCH,
+                                .workers = workers,
+                                .cache_bytes = cache_bytes,
+                                .seed = 42};
 }
 
 static fv_loader *make_loader(const fv_loader_settings *settings) {

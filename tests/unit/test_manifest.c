@@ -93,7 +93,7 @@ static void maps_prefixes_and_words(void **state) {
     fv_manifest_source source = {.root = "/smdg",
                                  .prefix_from = "/full-fundus/;/optic-disc/",
                                  .prefix_to = "full-fundus/;discs/od-",
-                                 .missing_values = "unclear;Not Visible"};
+                                 .missing_values = "unclear, Not Visible"};
     fv_manifest manifest = read_csv("names,fundus,fundus_od_seg,fundus_oc_seg,vcdr\n"
                                     "X-1,/full-fundus/X-1.png,/optic-disc/X-1.png,not visible,0.5\n"
                                     "X-2,/full-fundus/X-2.png,/other/X-2.png,Unclear, \n",
@@ -158,6 +158,32 @@ static void keeps_what_was_there_when_an_append_fails(void **state) {
     fv_manifest_free(&manifest);
 }
 
+static void writes_what_it_reads_again(void **state) {
+    (void)state;
+    fv_manifest manifest = read_csv("name,fundus,od,oc,split,patient,cdr_expert\n"
+                                    "\"a, left\",a.jpg,a.png,,train,7,0.45\nb,b.jpg,,c.png,,,\n",
+                                    (fv_manifest_source){0}, false);
+    assert_int_equal(fv_manifest_write(&manifest, sample_path("written.csv")), FV_OK);
+    fv_model_spec spec = sample_spec(false);
+    fv_manifest again;
+    fv_manifest_init(&again, &spec);
+    assert_int_equal(fv_manifest_append(&again, &(fv_manifest_source){.csv = sample_path("written.csv")}), FV_OK);
+    assert_int_equal(again.count, 2);
+    for (int i = 0; i < 2; i++) {
+        const fv_record *a = &manifest.records[i], *b = &again.records[i];
+        assert_string_equal(a->name, b->name);
+        assert_string_equal(a->fundus, b->fundus);
+        assert_string_equal(a->mask[0], b->mask[0]);
+        assert_string_equal(a->mask[1], b->mask[1]);
+        assert_string_equal(a->patient, b->patient);
+        assert_int_equal(a->split, b->split);
+    }
+    assert_float_equal(again.records[0].cdr_expert, 0.45, 1e-9);
+    assert_int_equal(fv_manifest_write(&manifest, "/nowhere/at/all.csv"), FV_BAD_INPUT);
+    fv_manifest_free(&manifest);
+    fv_manifest_free(&again);
+}
+
 /* ---- INI ---- */
 
 static fv_status from_ini(const char *ini, bool vessel, fv_manifest *manifest) {
@@ -203,6 +229,8 @@ static void explains_a_wrong_ini(void **state) {
     unsetenv("FOVEA_TEST_NOTHING");
     assert_int_equal(from_ini("[data]\nmanifest = ${FOVEA_TEST_NOTHING}/a.csv\n", false, &manifest), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "FOVEA_TEST_NOTHING is not set"));
+    assert_int_equal(from_ini("[data]\nmanifest = nowhere/a.csv\n", false, &manifest), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "test.ini:2: [data] manifest = nowhere/a.csv: there is no file nowhere/a.csv"));
     sample_write_text("index.csv", "fundus\na.png\n");
     setenv("FOVEA_TEST_FOLDER", sample_path("."), 1);
     assert_int_equal(
@@ -269,8 +297,8 @@ static void keeps_both_eyes_of_chase_together(void **state) {
     fv_manifest_free(&manifest);
 }
 
-/* 12,049 rows: 3,103 with a disc, 3,103 - 229 "Not Visible" = 2,874 with a cup, 2,873 with both, 3,104 with either (counted with Python's csv
-   module). */
+/* 12,049 rows: 3,103 with a disc, 3,103 - 229 "Not Visible" = 2,874 with a cup, 2,873 with both, 3,104 with either
+   (counted with Python's csv module). */
 static void reads_the_table_of_smdg(void **state) {
     (void)state;
     need("smdg_metadata/metadata - standardized.csv");
@@ -309,6 +337,7 @@ int main(void) {
         cmocka_unit_test(reads_named_columns_and_values),
         cmocka_unit_test(explains_what_is_wrong),
         cmocka_unit_test(keeps_what_was_there_when_an_append_fails),
+        cmocka_unit_test(writes_what_it_reads_again),
         cmocka_unit_test(joins_several_sets),
         cmocka_unit_test(explains_a_wrong_ini),
         cmocka_unit_test(parts_drishti_40_10_51),

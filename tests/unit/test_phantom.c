@@ -95,6 +95,18 @@ static void test_depends_on_seed_and_index_only(void **state) {
     assert_null(a.photo.data);
 }
 
+/* Change what is drawn, and FV_PHANTOM_VERSION must rise with these figures. */
+static void test_version_one_draws_this(void **state) {
+    (void)state;
+    assert_int_equal(FV_PHANTOM_VERSION, 1);
+    fv_phantom phantom;
+    assert_int_equal(fv_phantom_make(1, 0, SIDE, &phantom), FV_OK);
+    assert_in_range(count_set(&phantom.disc), 522 - 1, 522 + 1);
+    assert_in_range(count_set(&phantom.cup), 206 - 1, 206 + 1);
+    assert_in_range(count_set(&phantom.vessel), 2967 - 3, 2967 + 3);
+    fv_phantom_free(&phantom);
+}
+
 static void test_same_anatomy_at_any_side(void **state) {
     (void)state;
     fv_phantom small, large;
@@ -394,6 +406,7 @@ int main(void) {
     fv_log_set_quiet(true);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_depends_on_seed_and_index_only),
+        cmocka_unit_test(test_version_one_draws_this),
         cmocka_unit_test(test_same_anatomy_at_any_side),
         cmocka_unit_test(test_fifty_phantoms_keep_the_promises),
         cmocka_unit_test(test_side_out_of_range_fails),

@@ -14,7 +14,8 @@
 
 static const fv_split_settings standard = {.val_fraction = -1, .test_fraction = -1, .val_count = -1, .seed = 1};
 
-/* `count` records p0, p1, ... of eyes_per_patient rows a patient, all with a disc, written from the last to the first when `backwards`. */
+/* `count` records p0, p1, ... of eyes_per_patient rows a patient, all with a disc, written from the last to the first
+ * when `backwards`. */
 static fv_manifest make_records(int count, int eyes_per_patient, fv_split split, bool backwards) {
     fv_model_spec spec = sample_spec(false);
     fv_manifest manifest;

@@ -33,11 +33,6 @@ typedef struct fv_batch {
 
 typedef struct fv_loader fv_loader;
 
-/* Reads the keys of section [data] that concern samples into `settings` (docs/data.md): mask_threshold (127),
-   soft_masks (no), workers (processors of this machine, at most 4) and cache (1GiB). Leaves preprocess, augment, batch
-   and seed alone. */
-void fv_loader_from_config(fv_config *config, fv_loader_settings *settings);
-
 /* `records`: indices in the manifest of the samples to draw from (the training split), copied. The manifest must
    outlive the loader. Starts the threads; they begin with the first batch that is asked for. FV_BAD_INPUT for an empty
    list, a batch below 1 or an index outside the manifest; FV_NO_RESOURCE when memory or threads are not to be had. */

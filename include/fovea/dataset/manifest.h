@@ -34,17 +34,18 @@ typedef struct fv_manifest {
    class disc: od od_path fundus_od_seg | cup: oc oc_path fundus_oc_seg | vessel: bv vessel_path bv_seg | others: the
    class's name. */
 typedef struct fv_manifest_source {
-    const char *csv, *root;              /* root: folder of relative paths; "" or NULL means the CSV's folder */
-    const char *prefix_from, *prefix_to; /* "/full-fundus/" -> "full-fundus/": mapped when a path begins so; several
-                                            pairs separated by ';' */
+    const char *csv;
+    const char *root; /* folder of relative paths; "" or NULL: the CSV's folder */
+    /* "/full-fundus/" -> "full-fundus/": mapped when a path begins so; several pairs separated by ';'. */
+    const char *prefix_from, *prefix_to;
     const char *column_name, *column_fundus, *column_fov, *column_split, *column_patient, *column_cdr;
     const char *column_mask[FV_MAX_CLASSES];
     const char *set; /* name of the set; NULL: the name of the CSV's folder */
-    const char *train_values, *val_values,
-        *test_values;           /* values of the split column, separated by spaces, any case; NULL: "train training",
-                                   "val valid validation", "test testing" */
-    const char *missing_values; /* cells that mean "not annotated", separated by ';', any case; NULL: "Not
-                                   Visible;NA;N/A;NaN;None;null" */
+    /* Values of the split column, separated by spaces, any case; NULL: "train training", "val valid validation", "test
+       testing". */
+    const char *train_values, *val_values, *test_values;
+    /* Cells that mean "not annotated", separated by ',' or ';', any case; NULL: "Not Visible;NA;N/A;NaN;None;null". */
+    const char *missing_values;
 } fv_manifest_source;
 
 /* How the rows of a set are parted when its split column leaves validation or test out. */
@@ -76,6 +77,10 @@ fv_status fv_manifest_append(fv_manifest *manifest, const fv_manifest_source *so
 fv_status fv_manifest_split(fv_manifest *manifest, int first, const fv_split_settings *settings);
 /* Indices of the records of a split, in order (fresh memory, free with free(); NULL when there are none). */
 fv_status fv_manifest_select(const fv_manifest *manifest, fv_split split, int **records, int *count);
+
+/* Writes the records as one CSV of the usual columns with complete paths, sets and splits: what a run used, readable
+ * again. */
+fv_status fv_manifest_write(const fv_manifest *manifest, const char *path);
 
 /* All sets that the INI names: section [data] (one set) or [set.NAME] sections (several). Assigns splits: by column;
    otherwise by fraction

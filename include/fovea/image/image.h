@@ -15,9 +15,10 @@ typedef struct fv_image {
 /* Bound on width * height of a decoded file, checked before anything is allocated. */
 #define FV_IMAGE_MAX_PIXELS ((int64_t)120 * 1000 * 1000)
 
-/* Zeroed image. */
+/* Zeroed image. FV_BAD_INPUT for a side below 1 or channels other than 1 and 3, FV_NO_RESOURCE without memory. */
 fv_status fv_image_make(int width, int height, int channels, fv_image *image);
 void fv_image_free(fv_image *image); /* safe on a zeroed struct, and twice */
+/* `copy` is made anew: what it held before is not freed. */
 fv_status fv_image_copy(const fv_image *source, fv_image *copy);
 
 #endif

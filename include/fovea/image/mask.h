@@ -1,4 +1,5 @@
-/* Operations on binary masks (1 channel, 0 or not 0). */
+/* Operations on binary masks (1 channel, 0 or not 0). Images with 3 channels are FV_BAD_INPUT where a status is
+ * returned. */
 #ifndef FOVEA_IMAGE_MASK_H
 #define FOVEA_IMAGE_MASK_H
 
@@ -11,7 +12,7 @@
 fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask);
 /* Keeps the component (8-connected) with most pixels; of equals the first in reading order. */
 fv_status fv_mask_keep_largest(fv_image *mask);
-/* Sets background that is not 4-connected to the border. */
+/* Sets (to 255) background that is not 4-connected to the border. */
 fv_status fv_mask_fill_holes(fv_image *mask);
 /* mask := mask and other; equal sizes. */
 void fv_mask_and(fv_image *mask, const fv_image *other);

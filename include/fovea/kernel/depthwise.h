@@ -28,7 +28,8 @@ const fv_depthwise *fv_depthwise_choose(const fv_window *window, int channels);
 
 extern const fv_depthwise fv_depthwise_direct_scalar;
 #if defined(__x86_64__) && !defined(FV_DOUBLE)
-extern const fv_depthwise fv_depthwise_3x3_avx2; /* needs AVX2 and FMA; 3x3, dilation 1, stride 1 and 2 */
+/* 3x3, dilation 1, stride 1 and 2; for processors with AVX2 and FMA, and with AVX-512 F, VL, DQ and BW. */
+extern const fv_depthwise fv_depthwise_3x3_avx2, fv_depthwise_3x3_avx512;
 #endif
 
 #endif

@@ -1,0 +1,20 @@
+/* Which column of a table holds what. */
+#ifndef FOVEA_SRC_DATASET_COLUMNS_H
+#define FOVEA_SRC_DATASET_COLUMNS_H
+
+#include "fovea/base/csv.h"
+#include "fovea/dataset/manifest.h"
+
+/* Column numbers of a table, -1 where there is none. */
+typedef struct fv_columns {
+    int name, fundus, fov, split, patient, cdr, mask[FV_MAX_CLASSES];
+} fv_columns;
+
+/* Finds the columns that `source` names, and the usual ones (manifest.h) where it names none; there is always a fundus.
+ */
+fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, const fv_manifest *manifest,
+                          fv_columns *found);
+/* The first usual name for the masks of a class: "od" for "disc"; the class's own when it has none. */
+const char *fv_usual_mask_column(const char *class_name);
+
+#endif

@@ -1,0 +1,284 @@
+/* mobilenetv2_unet against PyTorch: parameters, logits, loss, gradients, running statistics, ten Adam steps, both
+   ImageNet encoders on a real photograph. tests/golden/README.md says how the golden values were made. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fovea/base/file.h"
+#include "fovea/graph/plan.h"
+#include "fovea/image/image_file.h"
+#include "fovea/model/model.h"
+#include "fovea/nn/layers.h"
+#include "fovea/train/optimizer.h"
+#include "golden.h"
+
+#define SIDE 96
+#define BATCH 2
+
+static fv_model_spec spec_make(fv_convention convention) {
+    return (fv_model_spec){.network = "mobilenetv2_unet",
+                           .width = 1,
+                           .convention = convention,
+                           .classes = 2,
+                           .class_names = {"disc", "cup"},
+                           .thresholds = {0.5, 0.5},
+                           .preprocess = {.size = SIDE, .work_size = SIDE, .clahe_tiles = 8}};
+}
+
+/* The network with the loss of peer_bench.py, and the golden batch in place. */
+typedef struct fixture {
+    fv_safetensors golden;
+    fv_model *model;
+    fv_graph graph;
+    fv_plan *plan;
+    fv_value input, target, valid, logits, loss;
+} fixture;
+
+static void fill_batch(fixture *f) {
+    float *input = fv_plan_data(f->plan, f->input), *target = fv_plan_data(f->plan, f->target);
+    for (size_t k = 0; k < (size_t)BATCH * SIDE * SIDE * 3; k++) input[k] = (float)golden_noise("input", k);
+    for (size_t k = 0; k < (size_t)BATCH * SIDE * SIDE * 2; k++) target[k] = golden_noise("target", k) > 0.6;
+    for (int i = 0; i < BATCH * 2; i++) fv_plan_data(f->plan, f->valid)[i] = 1;
+}
+
+static int setup(void **state) {
+    fixture *f = calloc(1, sizeof *f);
+    fv_model_spec spec = spec_make(FV_CONVENTION_KERAS);
+    if (!f || fv_safetensors_read("tests/golden/mobilenetv2_unet.safetensors", &f->golden) != FV_OK) return -1;
+    if (fv_model_make(&spec, 1, &f->model) != FV_OK) return -1;
+    fv_graph *g = &f->graph;
+    fv_graph_init(g, &f->model->params);
+    f->input = fv_graph_input(g, "input", (fv_shape){BATCH, SIDE, SIDE, 3}, false);
+    f->target = fv_graph_input(g, "target", (fv_shape){BATCH, SIDE, SIDE, 2}, false);
+    f->valid = fv_graph_input(g, "valid", (fv_shape){BATCH, 1, 1, 2}, false);
+    f->logits = fv_model_build(f->model, g, f->input);
+    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
+    f->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, (fv_value[]){f->logits, f->target, f->valid});
+    if (fv_plan_make(g, FV_PLAN_TRAIN, &f->logits, 1, f->loss, &f->plan) != FV_OK) return -1;
+    fill_batch(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state) {
+    fixture *f = *state;
+    fv_plan_free(f->plan);
+    fv_graph_free(&f->graph);
+    fv_model_free(f->model);
+    fv_safetensors_free(&f->golden);
+    free(f);
+    return 0;
+}
+
+static void check_close(const fv_safetensor *stored, const float *values, size_t count, double relative,
+                        double absolute, const char *what) {
+    double distance, norm;
+    golden_distance(stored, values, count, &distance, &norm);
+    if (!(distance <= relative * norm + absolute)) fail_msg("%s: distance %g of norm %g", what, distance, norm);
+}
+
+static void noise_is_that_of_the_golden_files(void **state) {
+    (void)state;
+    assert_float_equal(golden_noise("input", 0), -0.97749376, 1e-8);
+    assert_float_equal(golden_noise("encoder.stem.weight", 0), -0.42402947, 1e-8);
+}
+
+/* peer_nets.py: 2,897,650 trainable values and 36,064 running statistics. */
+static void parameters_are_those_of_the_peer(void **state) {
+    fixture *f = *state;
+    assert_int_equal(fv_params_count_values(&f->model->params, true), 2897650);
+    assert_int_equal(fv_params_count_values(&f->model->params, false), 2897650 + 36064);
+    int trainable = 0;
+    for (int i = 0; i < f->model->params.count; i++) {
+        const fv_param *p = &f->model->params.list[i];
+        if (!p->trainable) continue;
+        trainable++;
+        golden_find(&f->golden, "grad.", p->name);
+    }
+    int stored = 0;
+    for (int i = 0; i < f->golden.count; i++) stored += strncmp(f->golden.list[i].name, "grad.", 5) == 0;
+    assert_int_equal(trainable, stored);
+}
+
+static void forward_and_loss_equal_pytorch(void **state) {
+    fixture *f = *state;
+    golden_fill_params(&f->model->params, false);
+    fv_plan_forward(f->plan, true, 1, 0);
+    const fv_safetensor *logits = golden_find(&f->golden, "logits", "");
+    const float *mine = fv_plan_data(f->plan, f->logits), *theirs = logits->data;
+    for (size_t i = 0; i < logits->bytes / sizeof(float); i++)
+        if (fabsf(mine[i] - theirs[i]) > 1e-4f)
+            fail_msg("logit %zu is %g, PyTorch's %g", i, (double)mine[i], (double)theirs[i]);
+    double loss = golden_double(golden_find(&f->golden, "loss", ""), 0);
+    assert_true(fabs((double)*fv_plan_data(f->plan, f->loss) - loss) <= 1e-5 * loss);
+}
+
+static void gradients_equal_pytorch(void **state) {
+    fixture *f = *state;
+    golden_fill_params(&f->model->params, false);
+    fv_plan_forward(f->plan, true, 1, 0);
+    fv_plan_backward(f->plan);
+    double worst = 0;
+    for (int i = 0; i < f->model->params.count; i++) {
+        const fv_param *p = &f->model->params.list[i];
+        const float *gradient = f->model->params.gradients + p->offset;
+        if (!p->trainable) continue;
+        double norm = golden_double(golden_find(&f->golden, "grad_norm.", p->name), 0);
+        /* A shift before a batch norm changes nothing: its gradient is 0 but for rounding. */
+        double absolute = norm < 1e-12 ? 1e-6 : 0;
+        check_close(golden_find(&f->golden, "grad.", p->name), gradient, p->count, 1e-3, absolute, p->name);
+        if (fabs(golden_norm(gradient, p->count) - norm) > 1e-3 * norm + absolute)
+            fail_msg("gradient of %s has norm %g, PyTorch's %g", p->name, golden_norm(gradient, p->count), norm);
+        double distance, sampled;
+        golden_distance(golden_find(&f->golden, "grad.", p->name), gradient, p->count, &distance, &sampled);
+        if (norm > 1e-12 && distance / sampled > worst) worst = distance / sampled;
+    }
+    printf("worst gradient tensor: %.2g of its norm\n", worst);
+}
+
+static void running_statistics_equal_pytorch(void **state) {
+    fixture *f = *state;
+    golden_fill_params(&f->model->params, false);
+    fv_plan_forward(f->plan, true, 1, 0);
+    for (int i = 0; i < f->model->params.count; i++) {
+        const fv_param *p = &f->model->params.list[i];
+        if (!p->trainable)
+            check_close(golden_find(&f->golden, "stat.", p->name), f->model->params.values + p->offset, p->count, 1e-4,
+                        0, p->name);
+    }
+}
+
+static void evaluation_mode_equals_pytorch(void **state) {
+    fixture *f = *state;
+    golden_fill_params(&f->model->params, true);
+    fv_plan_forward(f->plan, false, 1, 0);
+    const fv_safetensor *logits = golden_find(&f->golden, "eval_logits", "");
+    const float *mine = fv_plan_data(f->plan, f->logits), *theirs = logits->data;
+    for (size_t i = 0; i < logits->bytes / sizeof(float); i++)
+        if (fabsf(mine[i] - theirs[i]) > 1e-4f)
+            fail_msg("logit %zu is %g, PyTorch's %g", i, (double)mine[i], (double)theirs[i]);
+}
+
+static void ten_adam_steps_equal_pytorch(void **state) {
+    fixture *f = *state;
+    const fv_safetensor *losses = golden_find(&f->golden, "adam_losses", "");
+    fv_optimizer_settings settings = {
+        .kind = FV_ADAM, .rate = 1e-3, .encoder_rate = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8};
+    fv_optimizer optimizer;
+    golden_fill_params(&f->model->params, false);
+    assert_int_equal(fv_optimizer_make(&settings, &f->model->params, &optimizer), FV_OK);
+    for (int i = 0; i < 10; i++) {
+        fv_plan_forward(f->plan, true, 1, (uint64_t)i);
+        fv_plan_backward(f->plan);
+        double mine = (double)*fv_plan_data(f->plan, f->loss), theirs = golden_double(losses, i);
+        if (fabs(mine - theirs) > 1e-3 * theirs) fail_msg("loss of step %d is %.6f, PyTorch's %.6f", i, mine, theirs);
+        fv_optimizer_step(&optimizer, 1);
+    }
+    assert_int_equal(optimizer.step, 10);
+    fv_optimizer_free(&optimizer);
+}
+
+/* ---- encoders with ImageNet weights ---- */
+
+/* DRIVE 01_test: centre crop of 512x512, exact mean of 2x2, normalised. */
+static bool read_drive(const char *data, fv_normalise how, float *input) {
+    char path[FV_PATH_MAX];
+    fv_image photo = {0};
+    snprintf(path, sizeof path, "%s/drive/images/01_test.png", data);
+    if (!fv_file_exists(path)) return false;
+    assert_int_equal(fv_image_read(path, 3, &photo), FV_OK);
+    int top = (photo.height - 512) / 2, left = (photo.width - 512) / 2;
+    for (int y = 0; y < 256; y++)
+        for (int x = 0; x < 256; x++)
+            for (int c = 0; c < 3; c++) {
+                const uint8_t *at =
+                    photo.data + ((size_t)(top + 2 * y) * (size_t)photo.width + (size_t)(left + 2 * x)) * 3 + c;
+                size_t row = (size_t)photo.width * 3;
+                input[(y * 256 + x) * 3 + c] = (float)(at[0] + at[3] + at[row] + at[row + 3]) / 4;
+            }
+    fv_preprocess_normalise(how, input, 256 * 256);
+    fv_image_free(&photo);
+    return true;
+}
+
+static fv_value find_value(const fv_graph *g, const char *name) {
+    for (int v = 0; v < g->value_count; v++)
+        if (strcmp(g->values[v].name, name) == 0) return v;
+    fail_msg("the graph has no value %s", name);
+    return FV_NO_VALUE;
+}
+
+static void check_encoder(fv_convention convention, const char *weights_name) {
+    static const char *const names[] = {"b1", "b3", "b6", "b13", "head"};
+    static const char *const layers[] = {"encoder.b1.expand.norm", "encoder.b3.expand.norm", "encoder.b6.expand.norm",
+                                         "encoder.b13.expand.norm", "encoder.head.norm"};
+    const char *data = getenv("FOVEA_DATA"), *folder = getenv("FOVEA_WEIGHTS");
+    char weights[FV_PATH_MAX], golden_path[128];
+    snprintf(weights, sizeof weights, "%s/%s", folder ? folder : "../shared/weights", weights_name);
+    fv_model_spec spec = spec_make(convention);
+    spec.preprocess.size = 256;
+    float *input = malloc(256 * 256 * 3 * sizeof *input);
+    fv_normalise how = convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
+    if (!fv_file_exists(weights) || !read_drive(data ? data : "../shared/data", how, input)) {
+        free(input);
+        printf("skip: no ImageNet weights (FOVEA_WEIGHTS) or no DRIVE photographs (FOVEA_DATA)\n");
+        skip();
+    }
+    fv_model *model;
+    fv_graph g;
+    fv_plan *plan;
+    fv_value keep[5];
+    fv_safetensors golden;
+    assert_int_equal(fv_model_make(&spec, 1, &model), FV_OK);
+    assert_int_equal(fv_model_load_encoder(model, weights), FV_OK);
+    fv_graph_init(&g, &model->params);
+    fv_value in = fv_graph_input(&g, "input", (fv_shape){1, 256, 256, 3}, false);
+    fv_model_build(model, &g, in);
+    for (int i = 0; i < 5; i++) keep[i] = find_value(&g, layers[i]);
+    assert_int_equal(fv_plan_make(&g, FV_PLAN_INFER, keep, 5, FV_NO_VALUE, &plan), FV_OK);
+    memcpy(fv_plan_data(plan, in), input, 256 * 256 * 3 * sizeof *input);
+    fv_plan_forward(plan, false, 0, 0);
+    snprintf(golden_path, sizeof golden_path, "tests/golden/encoder_%s.safetensors", fv_convention_names[convention]);
+    assert_int_equal(fv_safetensors_read(golden_path, &golden), FV_OK);
+    check_close(golden_find(&golden, "feature.", "input"), input, 256 * 256 * 3, 1e-6, 0, "input");
+    for (int i = 0; i < 5; i++) {
+        size_t count = fv_shape_count(fv_graph_shape(&g, keep[i]));
+        const float *feature = fv_plan_data(plan, keep[i]);
+        double norm = golden_double(golden_find(&golden, "feature_norm.", names[i]), 0);
+        check_close(golden_find(&golden, "feature.", names[i]), feature, count, 1e-3, 0, names[i]);
+        assert_true(fabs(golden_norm(feature, count) - norm) <= 1e-3 * norm);
+    }
+    fv_safetensors_free(&golden);
+    fv_plan_free(plan);
+    fv_graph_free(&g);
+    fv_model_free(model);
+    free(input);
+}
+
+static void keras_encoder_equals_pytorch(void **state) {
+    (void)state;
+    check_encoder(FV_CONVENTION_KERAS, "mobilenetv2_1.0_keras.safetensors");
+}
+
+static void torchvision_encoder_equals_pytorch(void **state) {
+    (void)state;
+    check_encoder(FV_CONVENTION_TORCHVISION, "mobilenetv2_1.0_torchvision.safetensors");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(noise_is_that_of_the_golden_files),  cmocka_unit_test(parameters_are_those_of_the_peer),
+        cmocka_unit_test(forward_and_loss_equal_pytorch),     cmocka_unit_test(gradients_equal_pytorch),
+        cmocka_unit_test(running_statistics_equal_pytorch),   cmocka_unit_test(evaluation_mode_equals_pytorch),
+        cmocka_unit_test(ten_adam_steps_equal_pytorch),       cmocka_unit_test(keras_encoder_equals_pytorch),
+        cmocka_unit_test(torchvision_encoder_equals_pytorch),
+    };
+    return cmocka_run_group_tests_name("network", tests, setup, teardown);
+}
