@@ -13,7 +13,7 @@ ARGS ?=
 
 PACKAGES := openblas stb libtiff-4 inih libcjson cairo libexif cmocka
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv
+PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv -lz
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math

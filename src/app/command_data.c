@@ -6,6 +6,7 @@
 #include "fovea/base/log.h"
 #include "fovea/base/memory.h"
 #include "fovea/dataset/check.h"
+#include "json_file.h"
 #include "options.h"
 #include "pictures.h"
 #include "run_setup.h"
@@ -28,13 +29,11 @@ static fv_status report(const check_arguments *a, const fv_manifest *manifest, c
     fv_data_report found;
     fv_status status = fv_data_check(manifest, settings, &found);
     if (status != FV_OK && status != FV_FINDINGS) return status;
-    bool json_on_stdout = a->json && strcmp(a->json, "-") == 0;
-    fv_data_report_print(&found, (int)a->limit, json_on_stdout ? stderr : stdout);
+    bool beside_json = json_to_stdout(a->json);
+    if (!beside_json || !fv_log_is_quiet()) fv_data_report_print(&found, (int)a->limit, beside_json ? stderr : stdout);
     char *text = NULL;
     fv_status written = a->json ? fv_data_report_json(&found, &text) : FV_OK;
-    if (written == FV_OK && json_on_stdout) printf("%s\n", text);
-    if (written == FV_OK && a->json && !json_on_stdout) written = fv_file_write(a->json, text, strlen(text));
-    free(text);
+    if (written == FV_OK && a->json) written = json_write(text, a->json);
     fv_data_report_free(&found);
     return written == FV_OK ? status : written;
 }
@@ -201,10 +200,11 @@ fv_status command_data(int argc, char **argv) {
     const char *verb = argc > 1 ? argv[1] : "";
     if (strcmp(verb, "check") == 0) return data_check(argc - 1, argv + 1);
     if (strcmp(verb, "augment") == 0) return data_augment(argc - 1, argv + 1);
-    if (strcmp(verb, "--help") == 0) {
+    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
         printf("fovea data check    what is wrong with a data set; see fovea data check --help\n"
                "fovea data augment  contact sheet of augmented samples; see fovea data augment --help\n");
         return FV_OK;
     }
+    if (!*verb) return fv_fail(FV_BAD_INPUT, "say what to do: fovea data check or fovea data augment");
     return fv_fail(FV_BAD_INPUT, "fovea data knows check and augment, not \"%s\"; see fovea data --help", verb);
 }

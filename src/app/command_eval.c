@@ -13,19 +13,6 @@ typedef struct eval_arguments {
     bool flips;
 } eval_arguments;
 
-/* RUN is a run folder (its best weights, its own data) or a model file. */
-static fv_status find_model(const char *word, char model_path[FV_PATH_MAX], char config_path[FV_PATH_MAX]) {
-    config_path[0] = '\0';
-    if (!fv_folder_exists(word)) return fv_path_join(model_path, "", word);
-    FV_TRY(fv_path_join(model_path, word, "best.safetensors"));
-    FV_TRY(fv_path_join(config_path, word, "config.ini"));
-    if (fv_file_exists(model_path) && fv_file_exists(config_path)) return FV_OK;
-    return fv_fail(FV_BAD_INPUT,
-                   "%s holds no finished run: expected best.safetensors and config.ini in it; train it first, or name "
-                   "a model file",
-                   word);
-}
-
 static fv_status parse_split(const char *text, fv_split standard, fv_split *split) {
     *split = standard;
     if (!text) return FV_OK;
@@ -67,12 +54,14 @@ static fv_status eval_on_manifest(const eval_arguments *a, fv_model *model, cons
     return status;
 }
 
-static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const char *word, const char *config_path) {
-    if (!config_path[0])
+static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const char *word) {
+    char config_path[FV_PATH_MAX];
+    if (!fv_folder_exists(word))
         return fv_fail(FV_BAD_INPUT,
                        "%s is a model file: say what to measure it on with --manifest FILE.csv, or name the run folder",
                        word);
     run_setup setup;
+    FV_TRY(fv_path_join(config_path, word, "config.ini"));
     FV_TRY(run_setup_make(config_path, NULL, 0, &setup));
     fv_status status = evaluate(a, model, &setup.manifest, word, setup.settings.loader.mask_threshold,
                                 setup.settings.seed, FV_SPLIT_VAL);
@@ -81,11 +70,11 @@ static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const cha
 }
 
 static fv_status eval(const eval_arguments *a, const char *word) {
-    char model_path[FV_PATH_MAX], config_path[FV_PATH_MAX];
+    char model_path[FV_PATH_MAX];
     fv_model *model;
-    FV_TRY(find_model(word, model_path, config_path));
+    FV_TRY(run_model_path(word, model_path));
     FV_TRY(fv_model_load(model_path, &model));
-    fv_status status = a->manifest ? eval_on_manifest(a, model, word) : eval_on_run(a, model, word, config_path);
+    fv_status status = a->manifest ? eval_on_manifest(a, model, word) : eval_on_run(a, model, word);
     fv_model_free(model);
     return status;
 }

@@ -99,15 +99,16 @@ static fv_status inspect(fv_model *model, int batch) {
 }
 
 static fv_status model_of_config(const char *path, char *const *overrides, int count, fv_model **model) {
-    fv_config *config;
     fv_train_settings settings;
-    FV_TRY(fv_config_read(path, &config));
-    fv_status status = FV_OK;
-    for (int i = 0; i < count && status == FV_OK; i++) status = fv_config_override(config, overrides[i]);
-    if (status == FV_OK) status = fv_train_settings_from_config(config, &settings);
-    if (status == FV_OK) status = fv_model_make(&settings.model, settings.seed, model);
-    fv_config_free(config);
-    return status;
+    FV_TRY(run_settings_read(path, overrides, count, &settings));
+    return fv_model_make(&settings.model, settings.seed, model);
+}
+
+static fv_status model_of_file(const char *word, int word_count, fv_model **model) {
+    char path[FV_PATH_MAX];
+    if (word_count > 1) return fv_fail(FV_BAD_INPUT, "fovea inspect takes one model; see fovea inspect --help");
+    FV_TRY(run_model_path(word, path));
+    return fv_model_load(path, model);
 }
 
 static bool ends_with(const char *text, const char *end) {
@@ -123,7 +124,7 @@ fv_status command_inspect(int argc, char **argv) {
     const option_spec options[] = {
         {"batch", OPTION_INTEGER, &batch, "N", "batch of the training memory (default 8)", 1, 1024}};
     const command_line line = {"inspect",
-                               "MODEL.safetensors | CONFIG.ini [section.key=value ...] [options]",
+                               "MODEL|RUN | CONFIG.ini [section.key=value ...] [options]",
                                "Prints the network's layers with shapes, parameters and multiply-accumulates, what it "
                                "expects as input, and the\n"
                                "memory planned for it.",
@@ -136,7 +137,7 @@ fv_status command_inspect(int argc, char **argv) {
     if (word_count < 1) return fv_fail(FV_BAD_INPUT, "give a model file or a configuration; see fovea inspect --help");
     fv_model *model = NULL;
     fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &model)
-                                                   : fv_model_load(words[0], &model);
+                                                   : model_of_file(words[0], word_count, &model);
     if (status == FV_OK) status = inspect(model, (int)batch);
     fv_model_free(model);
     return status;

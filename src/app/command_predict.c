@@ -1,7 +1,6 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "commands.h"
@@ -11,9 +10,11 @@
 #include "fovea/clinical/cdr.h"
 #include "fovea/image/image_file.h"
 #include "fovea/image/mask.h"
+#include "json_file.h"
 #include "options.h"
 #include "photo_list.h"
 #include "pictures.h"
+#include "run_setup.h"
 
 /* One photograph and what was found in it. */
 typedef struct prediction {
@@ -129,11 +130,7 @@ static fv_status write_pictures(const prediction *p, const fv_model_spec *spec, 
 static fv_status write_json(const prediction *p, const fv_model_spec *spec, const char *out) {
     char path[FV_PATH_MAX];
     FV_TRY(out_path(out, p, ".json", path));
-    char *text = prediction_json(p, spec);
-    if (!text) return fv_fail_memory("a JSON text", 4096);
-    fv_status status = fv_file_write(path, text, strlen(text));
-    free(text);
-    return status;
+    return json_write(prediction_json(p, spec), path);
 }
 
 /* ---- one photograph, all photographs ---- */
@@ -190,10 +187,14 @@ static fv_status predict_all(fv_predictor *predictor, const fv_model_spec *spec,
     return worst;
 }
 
-static fv_status predict(const char *model_path, char *const *words, int word_count, const char *out, bool flips) {
+static fv_status predict(const char *word, char *const *words, int word_count, const char *out, bool flips) {
+    char model_path[FV_PATH_MAX];
     photo_list list;
     fv_model *model = NULL;
     fv_predictor *predictor = NULL;
+    if (fv_image_is_name(word))
+        return fv_fail(FV_BAD_INPUT, "%s stands where the model should: fovea predict MODEL PHOTO... --out DIR", word);
+    FV_TRY(run_model_path(word, model_path));
     FV_TRY(photo_list_make(words, word_count, &list));
     fv_status status = fv_model_load(model_path, &model);
     if (status == FV_OK) status = fv_predictor_make(model, &predictor);
@@ -219,12 +220,13 @@ fv_status command_predict(int argc, char **argv) {
     };
     const command_line line = {
         "predict",
-        "MODEL PHOTO|FOLDER... --out DIR [options]",
+        "MODEL|RUN PHOTO|FOLDER... --out DIR [options]",
         "Writes for each photograph, at its own size, <name>_disc.png, <name>_cup.png (a mask for each class of the "
         "model),\n"
-        "<name>_overlay.png, <name>_panel.png and <name>.json with vertical, horizontal and area cup-to-disc ratio.",
+        "<name>_overlay.png, <name>_panel.png and <name>.json with vertical, horizontal and area cup-to-disc ratio.\n"
+        "Of a run folder the best weights are used.",
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
-        "  fovea predict runs/od_oc/best.safetensors photos/ more/eye7.tif --out results --flips",
+        "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",
         options,
         2};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));

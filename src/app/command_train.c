@@ -46,14 +46,15 @@ static fv_status evaluate_best(const run_setup *setup) {
     return status;
 }
 
-static fv_status train(run_setup *setup, const char *config_path) {
+static fv_status train(run_setup *setup) {
     fv_train_hooks hooks = {.context = setup, .should_stop = should_stop, .on_epoch = on_epoch};
     fv_train_result result;
     const char *dir = setup->settings.dir;
     fv_status status = fv_train(&setup->settings, &setup->manifest, setup->config_text, &hooks, &result);
     if (status == FV_INTERRUPTED) {
-        fprintf(stderr, "stopped in epoch %d of %d, all is saved in %s; go on with: fovea train %s run.dir=%s\n",
-                result.epochs + 1, setup->settings.epochs, dir, config_path, dir);
+        /* The folder's configuration holds everything in force, overrides too. */
+        fprintf(stderr, "stopped in epoch %d of %d, all is saved; go on with: fovea train %s/config.ini\n",
+                result.epochs + 1, setup->settings.epochs, dir);
         return FV_OK;
     }
     FV_TRY(status);
@@ -91,7 +92,7 @@ fv_status command_train(int argc, char **argv) {
     stop_on_signals();
     FV_TRY(run_setup_make(words[0], words + 1, word_count - 1, &setup));
     setup.settings.fresh = fresh;
-    fv_status status = train(&setup, words[0]);
+    fv_status status = train(&setup);
     run_setup_free(&setup);
     return status;
 }

@@ -2,10 +2,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "fovea/base/log.h"
+#include "json_file.h"
 #include "pictures.h"
 
 static void print_estimate(FILE *stream, const char *class_name, const char *measure, const fv_estimate *e) {
@@ -13,7 +12,10 @@ static void print_estimate(FILE *stream, const char *class_name, const char *mea
 }
 
 static void print_agreement(FILE *stream, const char *name, const fv_agreement *a) {
-    if (a->n > 0) fprintf(stream, "  %-24s MAE %.4f   bias %+.4f   r %.3f   n %d\n", name, a->mae, a->bias, a->r, a->n);
+    if (a->n == 0) return;
+    fprintf(stream, "  %-24s MAE %.4f   bias %+.4f   ", name, a->mae, a->bias);
+    if (isfinite(a->r)) fprintf(stream, "r %.3f   ", a->r); /* two points have none */
+    fprintf(stream, "n %d\n", a->n);
 }
 
 static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spec *spec, const char *title) {
@@ -35,23 +37,11 @@ static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spe
     print_agreement(stream, "vCDR against experts", &e->vcdr_expert);
 }
 
-static fv_status write_json(const fv_evaluation *e, const fv_model_spec *spec, const char *path) {
-    char *text = fv_evaluation_json(e, spec);
-    if (!text) return fv_fail_memory("the evaluation's JSON", 65536);
-    fv_status status = FV_OK;
-    if (strcmp(path, "-") == 0)
-        printf("%s\n", text);
-    else
-        status = fv_file_write(path, text, strlen(text));
-    free(text);
-    return status;
-}
-
 static fv_status write_folder(const fv_evaluation *e, fv_model *model, const fv_manifest *manifest,
                               const evaluation_request *request) {
     char path[FV_PATH_MAX];
     FV_TRY(fv_path_join(path, request->out, "evaluation.json"));
-    FV_TRY(write_json(e, &model->spec, path));
+    FV_TRY(json_write(fv_evaluation_json(e, &model->spec), path));
     FV_TRY(fv_path_join(path, request->out, "images.csv"));
     FV_TRY(fv_evaluation_write_csv(e, &model->spec, manifest, path));
     FV_TRY(fv_path_join(path, request->out, "worst.png"));
@@ -62,11 +52,12 @@ static fv_status write_folder(const fv_evaluation *e, fv_model *model, const fv_
 
 fv_status evaluation_run(fv_model *model, const fv_manifest *manifest, const evaluation_request *request) {
     fv_evaluation evaluation;
-    bool json_on_stdout = request->json && strcmp(request->json, "-") == 0;
+    bool beside_json = json_to_stdout(request->json);
     if (request->out) FV_TRY(fv_folder_make(request->out)); /* found out before the work, not after */
     FV_TRY(fv_evaluate(model, manifest, request->split, &request->settings, &evaluation));
-    print_table(json_on_stdout ? stderr : stdout, &evaluation, &model->spec, request->title);
-    fv_status status = request->json ? write_json(&evaluation, &model->spec, request->json) : FV_OK;
+    if (!beside_json || !fv_log_is_quiet())
+        print_table(beside_json ? stderr : stdout, &evaluation, &model->spec, request->title);
+    fv_status status = request->json ? json_write(fv_evaluation_json(&evaluation, &model->spec), request->json) : FV_OK;
     if (status == FV_OK && request->out) status = write_folder(&evaluation, model, manifest, request);
     fv_evaluation_free(&evaluation);
     return status;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "fovea/base/nearest.h"
 #include "fovea/base/version.h"
 
 typedef struct command {
@@ -75,5 +76,10 @@ int main(int argc, char **argv) {
         printf("fovea %s (%s)\n", fv_version(), fv_revision());
         return finish(FV_OK);
     }
+    const char *names[COMMAND_COUNT];
+    for (size_t i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
+    int near = fv_nearest(word, names, (int)COMMAND_COUNT);
+    if (near >= 0)
+        return finish(fv_fail(FV_BAD_INPUT, "there is no command \"%s\"; did you mean \"%s\"?", word, names[near]));
     return finish(fv_fail(FV_BAD_INPUT, "there is no command \"%s\"; fovea --help lists them", word));
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fovea/base/log.h"
+#include "fovea/base/nearest.h"
 #include "fovea/base/threads.h"
 
 #define MAX_OPTIONS 32
@@ -71,8 +72,14 @@ static fv_status take(const command_line *line, const option_spec *o, const char
 
 static fv_status wrong_option(const command_line *line, int result, const char *word) {
     if (result == ':') return fv_fail(FV_BAD_INPUT, "%s needs a value; see fovea %s --help", word, line->command);
-    return fv_fail(FV_BAD_INPUT, "%s is not an option of fovea %s, or is not unique; see fovea %s --help", word,
-                   line->command, line->command);
+    const char *names[MAX_OPTIONS];
+    int total = line->option_count + COMMON_COUNT;
+    for (int i = 0; i < total; i++) names[i] = option_at(line, i)->name;
+    int near = fv_nearest(word + strspn(word, "-"), names, total);
+    if (near >= 0)
+        return fv_fail(FV_BAD_INPUT, "fovea %s has no option %s; did you mean --%s?", line->command, word, names[near]);
+    return fv_fail(FV_BAD_INPUT, "fovea %s has no option %s; fovea %s --help lists them", line->command, word,
+                   line->command);
 }
 
 fv_status options_parse(const command_line *line, int argc, char **argv, char ***words, int *word_count, bool *done) {
@@ -84,9 +91,13 @@ fv_status options_parse(const command_line *line, int argc, char **argv, char **
                             option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL, i + 1000};
     opterr = 0;
     optind = 1;
-    for (int result; (result = getopt_long(argc, argv, ":", list, &index)) != -1;) {
-        if (result < 1000) return wrong_option(line, result, argv[optind - 1]);
-        FV_TRY(take(line, option_at(line, result - 1000), optarg));
+    for (int result; (result = getopt_long(argc, argv, ":h", list, &index)) != -1;) {
+        if (result == 'h')
+            help = true;
+        else if (result < 1000)
+            return wrong_option(line, result, argv[optind - 1]);
+        else
+            FV_TRY(take(line, option_at(line, result - 1000), optarg));
     }
     *word_count = argc - optind;
     *words = argv + optind; /* getopt_long() has moved the options before them */

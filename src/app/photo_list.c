@@ -54,7 +54,9 @@ static fv_status check_names(const photo_list *list) {
     qsort(sorted, (size_t)list->count, sizeof *sorted, by_stem);
     fv_status status = FV_OK;
     for (int i = 1; i < list->count && status == FV_OK; i++)
-        if (by_stem(&sorted[i - 1], &sorted[i]) == 0)
+        if (strcmp(sorted[i - 1], sorted[i]) == 0)
+            status = fv_fail(FV_BAD_INPUT, "%s is named twice; name it once", sorted[i]);
+        else if (by_stem(&sorted[i - 1], &sorted[i]) == 0)
             status = fv_fail(FV_BAD_INPUT,
                              "%s and %s would write results of the same name; predict them into different folders",
                              sorted[i - 1], sorted[i]);

@@ -17,4 +17,11 @@ typedef struct run_setup {
 fv_status run_setup_make(const char *config_path, char *const *overrides, int override_count, run_setup *setup);
 void run_setup_free(run_setup *setup);
 
+/* Settings only: no data is read, no phantom drawn, and keys about data are taken as they come. */
+fv_status run_settings_read(const char *config_path, char *const *overrides, int override_count,
+                            fv_train_settings *settings);
+
+/* The model that a word of the command line names: the best weights of a run folder, or a file. */
+fv_status run_model_path(const char *word, char model_path[FV_PATH_MAX]);
+
 #endif

@@ -369,6 +369,10 @@ fv_status fv_config_finish(fv_config *config) {
     for (int i = 0; i < config->heading_count && config->status == FV_OK; i++)
         if (!section_is_known(config, config->headings[i].name))
             complain_unknown_section(config, config->headings[i].name, config->headings[i].line);
+    return fv_config_check(config);
+}
+
+fv_status fv_config_check(const fv_config *config) {
     return config->status == FV_OK ? FV_OK : fv_fail(config->status, "%s", config->complaint);
 }
 

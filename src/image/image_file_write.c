@@ -1,12 +1,28 @@
-/* PNG out, by stb_image_write. */
+/* PNG out, by stb_image_write on zlib: its own compressor takes four times as long. */
 #include "fovea/image/image_file.h"
 
 #include <limits.h>
 #include <stdlib.h>
+#include <zlib.h>
 
 #include "fovea/base/file.h"
 #include "fovea/base/memory.h"
 
+/* What stb_image_write calls for the pixels; NULL when out of memory. Level 3: masks stay tiny, photographs are within
+   a few percent of level 6 at half its time. */
+static unsigned char *compress_pixels(const unsigned char *data, int bytes, int *compressed_bytes, int quality) {
+    (void)quality;
+    uLongf room = compressBound((uLong)bytes);
+    unsigned char *out = malloc(room);
+    if (!out || compress2(out, &room, data, (uLong)bytes, 3) != Z_OK) {
+        free(out);
+        return NULL;
+    }
+    *compressed_bytes = (int)room;
+    return out;
+}
+
+#define STBIW_ZLIB_COMPRESS compress_pixels
 #define STBI_WRITE_NO_STDIO
 #define STB_IMAGE_WRITE_STATIC
 #define STB_IMAGE_WRITE_IMPLEMENTATION

@@ -43,7 +43,7 @@ static int64_t phase_pixels(const fv_window *w, const phase *ph) {
     return (int64_t)w->n * ph->y.pixels * ph->x.pixels;
 }
 
-/* Packing ---------------------------------------------------------------------------------------------------------- */
+/* Packing --------------------------------------------------------------------------------------------- */
 
 static void pack_tap(const fv_conv_taps *taps, int tap, fv_real *out) {
     const fv_real *in = taps->weight + (int64_t)tap * taps->rows * taps->stride;
@@ -73,7 +73,7 @@ void fv_conv_direct_pack(const fv_window *w, const fv_conv_taps *taps, fv_real *
     }
 }
 
-/* Product ---------------------------------------------------------------------------------------------------------- */
+/* Product --------------------------------------------------------------------------------------------- */
 
 typedef struct transposed_task {
     const fv_conv_product *product;

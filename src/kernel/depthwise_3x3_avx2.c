@@ -34,6 +34,8 @@ INLINE vector multiply_add(vector a, vector b, vector c) {
 }
 
 #include "depthwise_3x3.h"
+#include "depthwise_3x3_slide.h"
+#include "depthwise_3x3_weight.h"
 
 const fv_depthwise fv_depthwise_3x3_avx2 = {
     .name = "depthwise 3x3, AVX2", .accepts = accepts, .forward = forward, .data = data, .weight = weight_gradient};

@@ -25,15 +25,24 @@ INLINE void store(float *p, vector value, bool whole, lanes mask) {
     }
 }
 
-INLINE vector zero(void) {
-    return _mm512_setzero_ps();
-}
-
 INLINE vector multiply_add(vector a, vector b, vector c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
 #include "depthwise_3x3.h"
+#include "depthwise_3x3_weight.h"
+
+/* Forward and data gradient wait for memory, and wider vectors don't help: measured, they are slower on large pictures.
+ */
+static void forward(const fv_window *w, int channels, const float *x, const float *weight, int row, int row_end,
+                    float *y) {
+    fv_depthwise_3x3_avx2.forward(w, channels, x, weight, row, row_end, y);
+}
+
+static void data(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end, bool add,
+                 float *dx) {
+    fv_depthwise_3x3_avx2.data(w, channels, dy, weight, row, row_end, add, dx);
+}
 
 const fv_depthwise fv_depthwise_3x3_avx512 = {
     .name = "depthwise 3x3, AVX-512", .accepts = accepts, .forward = forward, .data = data, .weight = weight_gradient};

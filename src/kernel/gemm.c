@@ -61,7 +61,7 @@ fv_tiling fv_gemm_tiling(int64_t m, int n, int k, int row_limit) {
     return tiling;
 }
 
-/* Row tiles ------------------------------------------------------------------------------------------------------- */
+/* Row tiles ------------------------------------------------------------------------------------------- */
 
 typedef struct rows_task {
     fv_gemm_rows product;
@@ -110,7 +110,7 @@ void fv_gemm_rows_run(const fv_gemm_rows *product) {
     fv_parallel_for(task.tiling.row_tiles * task.tiling.column_tiles, multiply_tile, &task);
 }
 
-/* Weight gradient -------------------------------------------------------------------------------------------------- */
+/* Weight gradient ------------------------------------------------------------------------------------- */
 
 #define WEIGHT_BLOCK_ROWS 160 /* of dW */
 #define WEIGHT_BLOCK_COLUMNS 320
@@ -176,7 +176,7 @@ void fv_gemm_weight_run(const fv_gemm_weight *product) {
     fv_parts_sum(&parts);
 }
 
-/* Sums ------------------------------------------------------------------------------------------------------------- */
+/* Sums ------------------------------------------------------------------------------------------------ */
 
 #define SUM_ROWS 512
 #define SUM_CHUNKS 64

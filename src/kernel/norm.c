@@ -20,7 +20,8 @@ static size_t slot_bytes(const column_cut *cut) {
 
 size_t fv_norm_work_bytes(fv_columns columns) {
     column_cut cut = cut_columns(columns);
-    return 5 * folded_bytes(&cut) + columns.segments * cut.chunks * slot_bytes(&cut);
+    size_t slots = columns.segments * cut.chunks * slot_bytes(&cut);
+    return most(3 * folded_bytes(&cut) + slots, 5 * folded_bytes(&cut)); /* sums, or slope and constant */
 }
 
 /* One chunk's part of work memory. */

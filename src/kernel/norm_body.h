@@ -3,6 +3,11 @@
  */
 #include "fovea/kernel/norm.h"
 
+/* "omp simd" is a permission: without optimisation nothing comes of it. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed"
+#endif
+
 static void block_moments(const fv_real *restrict x, size_t rows, size_t width, fv_real *restrict shift,
                           fv_real *restrict sum, fv_real *restrict squares) {
     size_t first = rows < 8 ? rows : 8;
@@ -47,7 +52,7 @@ static void apply(const fv_real *x, size_t rows, size_t width, const fv_norm_coe
 
 /* d_out where the activation let it pass. */
 static inline fv_real passed(fv_real d_out, fv_real value, fv_real low, fv_real high) {
-    return (value > low) & (value < high) ? d_out : 0;
+    return ((value > low) & (value < high)) ? d_out : 0;
 }
 
 static void block_gradient_sums(const fv_real *restrict x, const fv_real *restrict d_out, size_t rows, size_t width,

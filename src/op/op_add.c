@@ -25,12 +25,11 @@ static void pass_gradient(const fv_op_call *call, int input) {
                   fv_shape_count(call->spec->out));
 }
 
-/* In place, d_in[0] overwrites the d_out that d_in[1] is made of, so it comes last; otherwise the inputs go in their
-   order, as everywhere, so that x + x works with add[1]. */
+/* In place, d_in[0] overwrites the d_out that d_in[1] is made of; no harm, for masking twice is masking once. Input 0
+   goes first, so that x + x works with add[1]. */
 static void backward(const fv_op_call *call) {
-    bool in_place = call->d_in[0] == call->d_out;
-    pass_gradient(call, in_place ? 1 : 0);
-    pass_gradient(call, in_place ? 0 : 1);
+    pass_gradient(call, 0);
+    pass_gradient(call, 1);
 }
 
 const fv_op fv_op_add = {

@@ -55,7 +55,7 @@ static int group_out(const fv_op_spec *spec) {
     return spec->in[WEIGHT].c / spec->attributes.groups;
 }
 
-/* Work memory: each step of backward starts over with all of it. --------------------------------------------------- */
+/* Work memory: each step of backward starts over with all of it. -------------------------------------- */
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
@@ -90,7 +90,7 @@ static size_t work_bytes(const fv_op_spec *spec, bool backward) {
     return (size_t)fv_threads() * fv_conv_direct_scratch(&window, group_in(spec), group_out(spec));
 }
 
-/* Forward ---------------------------------------------------------------------------------------------------------- */
+/* Forward --------------------------------------------------------------------------------------------- */
 
 static void forward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
@@ -124,7 +124,7 @@ static void forward(const fv_op_call *call) {
     }
 }
 
-/* Backward --------------------------------------------------------------------------------------------------------- */
+/* Backward -------------------------------------------------------------------------------------------- */
 
 static void backward_input(const fv_op_call *call, const fv_window *window) {
     const fv_op_spec *spec = call->spec;

@@ -30,8 +30,7 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
     return FV_OK;
 }
 
-/* Forward and data gradient: bands of rows of every image ------------------------------------------------------------
- */
+/* Forward and data gradient: bands of rows of every image --------------------------------------------- */
 
 typedef struct bands {
     int images, rows, band_rows, per_image;
@@ -105,8 +104,7 @@ static void backward_input(const fv_op_call *call) {
     fv_parallel_for((int64_t)task.bands.images * task.bands.per_image, data_band, &task);
 }
 
-/* Weight gradient: chunks of output rows, counted through all images --------------------------------------------------
- */
+/* Weight gradient: chunks of output rows, counted through all images ---------------------------------- */
 
 typedef struct chunk_plan {
     int64_t rows, chunk_rows;

@@ -195,7 +195,9 @@ static fv_status load_from(const fv_safetensors *file, fv_model *model, fv_optim
     const char *text = fv_safetensors_metadata(file, "fovea.training");
     cJSON *json = text ? cJSON_Parse(text) : NULL;
     if (!json)
-        return fv_fail(FV_BAD_INPUT, "%s is a model but no checkpoint: training can't go on from it", file->path);
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is a model but no checkpoint: training can't go on from it; start over with --fresh",
+                       file->path);
     int64_t step;
     fv_status status = state_from_json(json, file->path, model->spec.classes, state, &step);
     cJSON_Delete(json);
@@ -212,8 +214,11 @@ fv_status fv_checkpoint_load(const char *path, fv_model *model, fv_optimizer *op
                              char **config_text) {
     fv_safetensors file;
     *config_text = NULL;
-    FV_TRY(fv_safetensors_read(path, &file));
-    fv_status status = load_from(&file, model, optimizer, state);
+    fv_status status = fv_safetensors_read(path, &file);
+    if (status == FV_BAD_INPUT)
+        return fv_fail(status, "training can't go on: %s; restore the file or start over with --fresh", fv_error());
+    FV_TRY(status);
+    status = load_from(&file, model, optimizer, state);
     const char *config = fv_safetensors_metadata(&file, "fovea.config");
     if (status == FV_OK && !(*config_text = strdup(config ? config : "")))
         status = fv_fail_memory("a checkpoint", 4096);

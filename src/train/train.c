@@ -55,13 +55,35 @@ static fv_status list_training_records(trainer *t) {
     return FV_OK;
 }
 
+/* Whether the line stands in the INI text, in the section headed by `heading`. */
+static bool has_line(const char *text, const char *heading, const char *line) {
+    size_t length = strlen(line), heading_length = strlen(heading);
+    bool inside = false;
+    for (const char *at = text; *at;) {
+        size_t here = strcspn(at, "\n");
+        if (*at == '[') inside = here == heading_length && memcmp(at, heading, here) == 0;
+        if (inside && here == length && memcmp(at, line, here) == 0) return true;
+        at += here + (at[here] == '\n');
+    }
+    return false;
+}
+
 /* Tells which settings differ from those of the checkpoint, line by line: resuming with other settings is allowed, not
  * silent. */
 static void tell_changed_settings(const char *before, const char *now) {
     char *copy = strdup(now), *rest = NULL;
-    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest))
-        if (line[0] != '[' && !strstr(before, line)) fv_log_info("changed since the checkpoint: %s", line);
+    const char *heading = "";
+    for (char *line = copy ? strtok_r(copy, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+        if (line[0] == '[')
+            heading = line;
+        else if (!has_line(before, heading, line))
+            fv_log_info("changed since the checkpoint: %s %s", heading, line);
+    }
     free(copy);
+}
+
+static bool is_last_epoch(const trainer *t) {
+    return t->state.stopped_early || t->state.epoch >= t->settings->epochs;
 }
 
 static fv_status resume(trainer *t) {
@@ -69,7 +91,11 @@ static fv_status resume(trainer *t) {
     FV_TRY(fv_checkpoint_load(t->last_path, t->model, &t->optimizer, &t->state, &before));
     tell_changed_settings(before, t->config_text);
     free(before);
-    if (t->state.batch >= fv_loader_batches(t->loader)) t->state.batch = 0; /* the data set has shrunk */
+    if (t->state.batch > fv_loader_batches(t->loader)) { /* the data set has shrunk: the epoch begins anew */
+        t->state.batch = 0;
+        t->state.loss_sum = t->state.dice_sum = 0;
+    }
+    if (is_last_epoch(t)) return FV_OK;
     fv_log_info("going on from %s: epoch %d of %d%s", t->last_path, t->state.epoch + 1, t->settings->epochs,
                 t->state.batch ? ", in its midst" : "");
     return FV_OK;
@@ -177,10 +203,18 @@ static double score_of(const trainer *t, const fv_epoch *row) {
     return fv_class_mean(row->val_dice, t->settings->model.classes);
 }
 
-/* Without validation photographs the newest weights count as the best. */
+/* Without validation photographs the newest weights count as the best. Of equal scores the lower loss wins: at the
+   beginning, while nothing is found yet, Dice is 0 epoch after epoch. */
+static bool is_better(const trainer *t, double score, double loss) {
+    const fv_train_state *s = &t->state;
+    if (t->validation.count == 0 || score > s->best_score) return true;
+    bool known = s->best_epoch >= 1 && s->best_epoch <= s->history.count;
+    return known && score == s->best_score && loss < s->history.rows[s->best_epoch - 1].val_loss;
+}
+
 static fv_status keep_if_best(trainer *t, const fv_epoch *row, bool *improved) {
     double score = score_of(t, row);
-    *improved = t->validation.count == 0 || score > t->state.best_score;
+    *improved = is_better(t, score, row->val_loss);
     if (!*improved) return FV_OK;
     t->state.best_score = t->validation.count ? score : -INFINITY;
     t->state.best_epoch = row->epoch;
@@ -201,10 +235,6 @@ static void log_epoch(const trainer *t, const fv_epoch *row, bool improved) {
         n += snprintf(text + n, sizeof text - (size_t)n, "  %s Dice %.4f IoU %.4f", t->settings->model.class_names[c],
                       row->val_dice[c], row->val_iou[c]);
     fv_log_info("%s%s", text, improved ? "  best" : "");
-}
-
-static bool is_last_epoch(const trainer *t) {
-    return t->state.stopped_early || t->state.epoch >= t->settings->epochs;
 }
 
 /* Validation, history, best weights, plateau and early stopping; then the state stands at the next epoch's beginning.
@@ -242,7 +272,9 @@ static fv_status train_epochs(trainer *t) {
     fv_progress progress;
     int64_t batches = fv_loader_batches(t->loader);
     fv_progress_start(&progress, "training", batches * t->settings->epochs);
-    fv_status status = FV_OK;
+    /* Killed before its first checkpoint, a run started over must not go on from the old run's. */
+    bool replaces = t->settings->fresh && fv_file_exists(t->last_path);
+    fv_status status = replaces ? save_last(t) : FV_OK;
     while (status == FV_OK && !is_last_epoch(t)) {
         status = train_batches(t, &progress);
         fv_progress_end(&progress);

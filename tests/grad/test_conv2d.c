@@ -60,6 +60,7 @@ static const conv_case cases[] = {
     {"large, stride 2", {2, 67, 41, 3}, 3, 3, 5, 2, 1, 1, SAME, true},
     {"large, groups", {2, 33, 35, 4}, 3, 3, 6, 1, 1, 2, SAME, false},
     {"large pointwise", {3, 33, 35, 7}, 1, 1, 5, 1, 1, 1, SAME, true},
+    {"many channels and pixels, in tiles of a chunk", {1, 16, 17, 1040}, 2, 1, 2, 1, 1, 1, SAME, false},
     {"short pointwise, in blocks of the weight", {1, 3, 3, 330}, 1, 1, 340, 1, 1, 1, SAME, true},
 };
 

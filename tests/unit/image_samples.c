@@ -68,8 +68,16 @@ static const uint8_t grey_jpeg[] = {
     0xC4, 0x00, 0x14, 0x10, 0x01, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
     0x00, 0x00, 0x00, 0xFF, 0xDA, 0x00, 0x08, 0x01, 0x01, 0x00, 0x00, 0x3F, 0x00, 0x17, 0xAC, 0x83, 0xFF, 0xD9};
 
+/* Room for `bytes`, in powers of two so that files grow in few steps. */
+static size_t room_for(size_t bytes) {
+    size_t room = 64;
+    while (room < bytes) room *= 2;
+    return room;
+}
+
 static void append(sample_file *file, const void *data, size_t bytes) {
-    file->data = realloc(file->data, file->bytes + bytes + 1);
+    if (file->data == NULL || room_for(file->bytes) < file->bytes + bytes)
+        file->data = realloc(file->data, room_for(file->bytes + bytes));
     if (bytes > 0) memcpy(file->data + file->bytes, data, bytes);
     file->bytes += bytes;
 }

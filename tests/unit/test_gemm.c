@@ -144,6 +144,7 @@ static const split_case splits[] = {
     {1, 1, 1, false, false, false},      {1000, 24, 33, false, false, true},  {1000, 24, 33, true, true, false},
     {515, 330, 130, false, false, true}, {515, 330, 130, true, false, false}, {7, 1000, 65, false, true, true},
     {9000, 3, 2, false, false, false},   {2500, 96, 16, true, true, true},    {300, 170, 340, false, false, false},
+    {600, 96, 100, false, true, false},
 };
 
 static void run_rows(const split_case *s, int threads, const float *x, const float *b, float *y) {

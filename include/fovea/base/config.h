@@ -49,6 +49,8 @@ const char *fv_config_section(const fv_config *config, const char *prefix, int i
 /* FV_OK, or FV_BAD_INPUT with the first complaint: a bad value in the order of asking, else a key or section that
    nobody asked for in the order of the file, with the nearest known name. */
 fv_status fv_config_finish(fv_config *config);
+/* Only the bad values: for who reads a part of the settings and lets the other keys pass. */
+fv_status fv_config_check(const fv_config *config);
 /* Marks a value wrong from outside (a file that it names is missing, say); first complaint wins. Returns FV_BAD_INPUT
    with the sentence "FILE:LINE: [section] key = value: MESSAGE" ("command line: ..." for an override, no line for a
    default). */

@@ -1,0 +1,192 @@
+/* Model files and plans of the shipped network. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fovea/base/file.h"
+#include "fovea/graph/plan.h"
+#include "fovea/infer/predict.h"
+#include "fovea/model/model.h"
+#include "temporary.h"
+
+static fv_model_spec small_spec(void) {
+    return (fv_model_spec){.network = "mobilenetv2_unet",
+                           .width = 0.35,
+                           .convention = FV_CONVENTION_TORCHVISION,
+                           .classes = 2,
+                           .class_names = {"disc", "cup"},
+                           .thresholds = {0.5, 0.4375},
+                           .preprocess = {.size = 64,
+                                          .work_size = 128,
+                                          .fit = FV_FIT_STRETCH,
+                                          .enhance = FV_ENHANCE_LAB_CLAHE,
+                                          .clahe_clip = 2.5,
+                                          .clahe_tiles = 4,
+                                          .normalise = FV_NORMALISE_IMAGENET}};
+}
+
+static fv_model *make(const fv_model_spec *spec, uint64_t seed) {
+    fv_model *model;
+    if (fv_model_make(spec, seed, &model) != FV_OK) fail_msg("%s", fv_error());
+    return model;
+}
+
+static void file_holds_all_that_inference_needs(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *model = make(&spec, 3), *read;
+    assert_int_equal(fv_model_save(model, temporary_path("m.safetensors")), FV_OK);
+    if (fv_model_load(temporary_path("m.safetensors"), &read) != FV_OK) fail_msg("%s", fv_error());
+    assert_memory_equal(&read->spec, &model->spec, sizeof spec);
+    assert_memory_equal(read->params.values, model->params.values, model->params.total * sizeof(float));
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static void seeds_differ_and_repeat(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *a = make(&spec, 3), *b = make(&spec, 3), *c = make(&spec, 4);
+    assert_memory_equal(a->params.values, b->params.values, a->params.total * sizeof(float));
+    assert_true(memcmp(a->params.values, c->params.values, a->params.total * sizeof(float)) != 0);
+    fv_model_free(a);
+    fv_model_free(b);
+    fv_model_free(c);
+}
+
+/* Keras's channel counts for alpha 0.35: 16 in the stem, 1280 in the head, 112 after block 16. */
+static void width_multiplier_rounds_as_keras(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *model = make(&spec, 1);
+    const fv_params *p = &model->params;
+    assert_int_equal(p->list[fv_params_find(p, "encoder.stem.weight")].shape.c, 16);
+    assert_int_equal(p->list[fv_params_find(p, "encoder.b16.project.weight")].shape.c, 112);
+    assert_int_equal(p->list[fv_params_find(p, "encoder.head.weight")].shape.c, 1280);
+    assert_int_equal(p->list[fv_params_find(p, "encoder.b0.project.weight")].shape.c, 8);
+    fv_model_free(model);
+}
+
+static void refused(const char *path, const char *part) {
+    fv_model *model;
+    assert_int_equal(fv_model_load(path, &model), FV_BAD_INPUT);
+    assert_null(model);
+    if (!strstr(fv_error(), part)) fail_msg("expected \"%s\" in: %s", part, fv_error());
+}
+
+static void write_with(const char *path, const char *key, const char *text) {
+    fv_safetensors_writer *writer;
+    float value = 1;
+    int64_t shape = 1;
+    assert_int_equal(fv_safetensors_writer_make(&writer), FV_OK);
+    assert_int_equal(fv_safetensors_add(writer, "x", "F32", 1, &shape, &value), FV_OK);
+    if (key) assert_int_equal(fv_safetensors_add_metadata(writer, key, text), FV_OK);
+    assert_int_equal(fv_safetensors_write(writer, path), FV_OK);
+}
+
+static void strange_files_are_refused(void **state) {
+    (void)state;
+    refused(temporary_path("missing.safetensors"), "missing.safetensors");
+    write_with(temporary_path("plain"), NULL, NULL);
+    refused(temporary_path("plain"), "not a fovea model");
+    write_with(temporary_path("rubbish"), "fovea.model", "{\"format\":1,");
+    refused(temporary_path("rubbish"), "fovea.model");
+    write_with(temporary_path("newer"), "fovea.model", "{\"format\":99}");
+    refused(temporary_path("newer"), "newer fovea");
+    write_with(
+        temporary_path("unknown"), "fovea.model",
+        "{\"format\":1,\"network\":\"vgg\",\"width\":1,\"convention\":\"keras\",\"classes\":[{\"name\":\"disc\","
+        "\"threshold\":0.5}],"
+        "\"preprocess\":{\"size\":64,\"work_size\":64,\"fit\":\"letterbox\",\"enhance\":\"none\",\"clahe_clip\":2,"
+        "\"clahe_tiles\":8,\"normalise\":\"unit\"}}");
+    refused(temporary_path("unknown"), "vgg");
+}
+
+static void weights_of_another_network_are_refused(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec(), wide = small_spec();
+    wide.width = 0.5;
+    fv_model *model = make(&spec, 1), *other = make(&wide, 2);
+    fv_safetensors file;
+    assert_int_equal(fv_model_save(other, temporary_path("wide.safetensors")), FV_OK);
+    assert_int_equal(fv_safetensors_read(temporary_path("wide.safetensors"), &file), FV_OK);
+    float first = model->params.values[0];
+    assert_int_equal(fv_model_read_values(model, &file), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "another network"));
+    assert_true(model->params.values[0] == first);
+    fv_safetensors_free(&file);
+    fv_model_free(model);
+    fv_model_free(other);
+}
+
+static void impossible_specs_are_refused(void **state) {
+    (void)state;
+    fv_model *model;
+    fv_model_spec spec = small_spec();
+    spec.preprocess.size = 100;
+    assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "multiple of 32"));
+    assert_non_null(strstr(fv_error(), "96"));
+    spec = small_spec();
+    spec.classes = 0;
+    assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
+}
+
+/* What keeps memory low: at 256x256 a prediction needs far less than the sum of all activations (83 MiB). */
+static void inference_memory_is_reused(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    spec.width = 1;
+    fv_model *model = make(&spec, 1);
+    fv_graph g;
+    size_t bytes, sum = 0;
+    fv_graph_init(&g, &model->params);
+    fv_value out = fv_model_build(model, &g, fv_graph_input(&g, "input", (fv_shape){1, 256, 256, 3}, false));
+    assert_int_equal(fv_plan_measure(&g, FV_PLAN_INFER, &out, 1, FV_NO_VALUE, &bytes), FV_OK);
+    for (int i = 0; i < g.node_count; i++) sum += fv_shape_count(g.nodes[i].spec.out) * sizeof(float);
+    assert_true(bytes < sum / 4);
+    fv_graph_free(&g);
+    fv_model_free(model);
+}
+
+/* A probability map with one bright quarter, letterboxed: it lands on the right quarter of the photograph. */
+static void masks_land_where_the_photograph_lies(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    spec.preprocess.fit = FV_FIT_LETTERBOX;
+    int size = spec.preprocess.size;
+    float *map = calloc((size_t)(size * size * 2), sizeof *map);
+    fv_image mask;
+    assert_non_null(map);
+    for (int y = 0; y < size; y++)
+        for (int x = 0; x < size / 2; x++) map[(y * size + x) * 2 + 1] = 1;
+    assert_int_equal(fv_predict_mask(&spec, map, 1, 400, 200, &mask), FV_OK);
+    assert_int_equal(mask.width, 400);
+    assert_int_equal(mask.height, 200);
+    assert_int_equal(mask.data[100 * 400 + 190], 255);
+    assert_int_equal(mask.data[100 * 400 + 210], 0);
+    assert_int_equal(mask.data[0], 255);
+    fv_image_free(&mask);
+    free(map);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(file_holds_all_that_inference_needs),
+        cmocka_unit_test(seeds_differ_and_repeat),
+        cmocka_unit_test(width_multiplier_rounds_as_keras),
+        cmocka_unit_test(strange_files_are_refused),
+        cmocka_unit_test(weights_of_another_network_are_refused),
+        cmocka_unit_test(impossible_specs_are_refused),
+        cmocka_unit_test(inference_memory_is_reused),
+        cmocka_unit_test(masks_land_where_the_photograph_lies),
+    };
+    return cmocka_run_group_tests_name("model", tests, temporary_setup, temporary_teardown);
+}
