@@ -39,7 +39,7 @@ object64 = $(patsubst %.c,$(BUILD)/obj64/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests check format clean FORCE
+.PHONY: all help deps train test run-tests tests check sanitize fuzz slow results format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -66,6 +66,25 @@ run-tests: all tests check
 
 check: $(BUILD)/generated/revision.h ## includes run one way, every public header compiles alone
 	@CC="$(CC)" CPPFLAGS="$(PKG_CFLAGS)" tools/check_includes.py
+
+sanitize: ## all tests under address and undefined-behaviour sanitizers, with gcc and with clang
+	@for compiler in gcc clang; do \
+	  echo "== $$compiler"; \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(MAKE) --no-print-directory -j$$(nproc) CC=$$compiler BUILD=build-sanitize-$$compiler SANITIZE=address,undefined \
+	    OPTIMISE="-O1 -fno-math-errno" run-tests || exit 1; \
+	done
+
+FUZZ_SECONDS ?= 60
+fuzz: ## libFuzzer on every parser of foreign files, FUZZ_SECONDS each (needs clang)
+	@BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) tests/fuzz/run.sh
+
+slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/results/
+	@BUILD=$(BUILD) tests/slow/overfit.sh
+	@BUILD=$(BUILD) tests/slow/kill_resume.sh
+
+results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
+	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')

@@ -49,15 +49,36 @@ static fv_status check_config(const check_arguments *a, char *const *words, int 
     return status;
 }
 
-/* A bare table: all classes that fovea knows the columns of. */
-static fv_status check_table(const check_arguments *a, const char *path) {
-    fv_model_spec spec = {.classes = 3, .class_names = {"disc", "cup", "vessel"}};
+static fv_status read_table(const check_arguments *a, const char *path, const fv_model_spec *spec,
+                            fv_manifest *manifest) {
     fv_manifest_source source = {.csv = path, .root = a->root};
-    fv_manifest manifest;
-    for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(&source, &spec, a->columns.items[i]));
-    fv_manifest_init(&manifest, &spec);
+    for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(&source, spec, a->columns.items[i]));
+    fv_manifest_init(manifest, spec);
+    return fv_manifest_append(manifest, &source);
+}
+
+/* The classes that the table has masks of; all when it has none, so that the report says so. */
+static fv_model_spec annotated_classes(const fv_manifest *manifest, const fv_model_spec *known) {
+    fv_model_spec spec = {0};
+    for (int c = 0; c < known->classes; c++) {
+        bool found = false;
+        for (int r = 0; r < manifest->count && !found; r++) found = manifest->records[r].mask[c][0] != '\0';
+        if (found) memcpy(spec.class_names[spec.classes++], known->class_names[c], sizeof spec.class_names[0]);
+    }
+    return spec.classes ? spec : *known;
+}
+
+/* A bare table: of the classes that fovea knows the columns of, those that it has. */
+static fv_status check_table(const check_arguments *a, const char *path) {
+    const fv_model_spec known = {.classes = 3, .class_names = {"disc", "cup", "vessel"}};
+    fv_manifest manifest = {0};
+    fv_status status = read_table(a, path, &known, &manifest);
+    fv_model_spec spec = annotated_classes(&manifest, &known);
+    if (status == FV_OK && spec.classes < known.classes) {
+        fv_manifest_free(&manifest);
+        status = read_table(a, path, &spec, &manifest);
+    }
     fv_data_check_settings settings = {.mask_threshold = (int)a->mask_threshold, .soft_masks = a->soft_masks};
-    fv_status status = fv_manifest_append(&manifest, &source);
     if (status == FV_OK) status = report(a, &manifest, &settings);
     fv_manifest_free(&manifest);
     return status;

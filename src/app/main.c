@@ -76,6 +76,8 @@ int main(int argc, char **argv) {
         printf("fovea %s (%s)\n", fv_version(), fv_revision());
         return finish(FV_OK);
     }
+    if (word[0] == '-')
+        return finish(fv_fail(FV_BAD_INPUT, "%s stands where the command should: fovea COMMAND %s ...", word, word));
     const char *names[COMMAND_COUNT];
     for (size_t i = 0; i < COMMAND_COUNT; i++) names[i] = commands[i].name;
     int near = fv_nearest(word, names, (int)COMMAND_COUNT);

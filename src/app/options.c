@@ -57,6 +57,7 @@ static fv_status take(const command_line *line, const option_spec *o, const char
         *(bool *)o->target = true;
         return FV_OK;
     case OPTION_TEXT:
+        if (!*text) return fv_fail(FV_BAD_INPUT, "--%s needs a value; see fovea %s --help", o->name, line->command);
         *(const char **)o->target = text;
         return FV_OK;
     case OPTION_INTEGER:

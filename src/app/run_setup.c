@@ -38,10 +38,19 @@ static bool names_manifest(const fv_config *config) {
     return fv_config_has(config, "data", "manifest") || fv_config_section(config, "set.", 0);
 }
 
+/* An INI of phantoms may be given photographs from the command line: its keys about phantoms are then good, and unused.
+ */
+static void pass_phantom_keys(fv_config *config) {
+    static const char *const keys[] = {"phantoms", "phantom_seed", "phantom_side", "phantom_dir"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (fv_config_has(config, "data", keys[i])) fv_config_text(config, "data", keys[i], NULL);
+}
+
 static fv_status manifest_make(run_setup *setup) {
     fv_config *config = setup->config;
-    return names_manifest(config) ? fv_manifest_from_config(config, &setup->settings.model, &setup->manifest)
-                                  : phantom_manifest(config, &setup->settings.model, &setup->manifest);
+    if (!names_manifest(config)) return phantom_manifest(config, &setup->settings.model, &setup->manifest);
+    pass_phantom_keys(config);
+    return fv_manifest_from_config(config, &setup->settings.model, &setup->manifest);
 }
 
 static fv_status read_settings(const char *config_path, char *const *overrides, int override_count, run_setup *setup) {

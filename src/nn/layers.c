@@ -27,7 +27,7 @@ fv_value fv_conv(fv_graph *g, const char *name, fv_value x, int filters, const f
     fv_value weight = layer_param(g, name, "weight", (fv_shape){k, k, channels, filters}, init, k * k * channels,
                                   k * k * filters / groups, true);
     fv_value inputs[3] = {x, weight, FV_NO_VALUE};
-    if (options->bias) inputs[2] = layer_param(g, name, "bias", vector_shape(filters), FV_INIT_ZERO, 1, 1, true);
+    if (options->bias) inputs[2] = layer_param(g, name, "bias", vector_shape(filters), options->bias_init, 1, 1, true);
     fv_attributes attributes = {.kernel_h = k,
                                 .kernel_w = k,
                                 .stride = options->stride,

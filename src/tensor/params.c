@@ -104,6 +104,9 @@ static void draw(const fv_param *param, fv_real *values, fv_rng rng) {
     case FV_INIT_ONE:
         for (size_t i = 0; i < param->count; i++) values[i] = 1;
         break;
+    case FV_INIT_RARE:
+        for (size_t i = 0; i < param->count; i++) values[i] = (fv_real)-log(49.0);
+        break;
     case FV_INIT_HE_NORMAL: {
         double deviation = sqrt(2.0 / param->fan_in);
         for (size_t i = 0; i < param->count; i++) values[i] = (fv_real)(deviation * fv_rng_normal(&rng));

@@ -7,6 +7,10 @@
 
 static const char *const monitor_names[] = {"dice", "loss", NULL};
 
+static fv_status complain_empty(fv_config *config, const char *section, const char *key) {
+    return fv_config_complain(config, section, key, "is empty; give a name or leave the key out");
+}
+
 static fv_status copy_path(fv_config *config, const char *section, const char *key, const char *standard,
                            char out[FV_PATH_MAX]) {
     const char *text = fv_config_text(config, section, key, standard);
@@ -24,6 +28,10 @@ static void classes_from_config(fv_config *config, fv_model_spec *spec) {
     for (char *word = strtok_r(words, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
         if (spec->classes == FV_MAX_CLASSES || strlen(word) >= sizeof spec->class_names[0]) {
             fv_config_complain(config, "model", "classes", "at most %d names of at most 31 letters", FV_MAX_CLASSES);
+            return;
+        }
+        if (fv_model_class(spec, word) >= 0) {
+            fv_config_complain(config, "model", "classes", "%s is named twice", word);
             return;
         }
         strcpy(spec->class_names[spec->classes++], word);
@@ -129,13 +137,18 @@ fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *s)
     *s = (fv_train_settings){0};
     const char *name = fv_config_text(config, "run", "name", "run");
     char dir[FV_PATH_MAX];
+    if (!*name) return complain_empty(config, "run", "name");
     FV_TRY(fv_path_join(dir, "runs", name));
     FV_TRY(copy_path(config, "run", "dir", dir, s->dir));
+    if (!*s->dir) return complain_empty(config, "run", "dir");
     s->seed = (uint64_t)fv_config_integer(config, "run", "seed", 1, 0, 1L << 53);
     FV_TRY(model_from_config(config, s));
     loader_from_config(config, s);
     optimizer_from_config(config, &s->optimizer);
     schedule_from_config(config, &s->schedule);
     loop_from_config(config, s);
-    return fv_model_spec_check(&s->model);
+    if (fv_model_spec_check(&s->model) == FV_OK) return FV_OK;
+    FV_TRY(fv_config_check(config)); /* values out of range were told apart before; what is left is the size */
+    fv_model_spec_check(&s->model);
+    return fv_config_complain(config, "preprocess", "size", "%s", fv_error());
 }

@@ -55,6 +55,22 @@ static fv_status list_training_records(trainer *t) {
     return FV_OK;
 }
 
+/* A class without any mask would be trained on nothing. */
+static fv_status check_classes(const trainer *t) {
+    const fv_model_spec *spec = &t->settings->model;
+    for (int c = 0; c < spec->classes; c++) {
+        bool found = false;
+        for (int i = 0; i < t->train_count && !found; i++)
+            found = t->manifest->records[t->train_records[i]].mask[c][0] != '\0';
+        if (!found)
+            return fv_fail(FV_BAD_INPUT,
+                           "class %s has no mask in the training split; name its column with column_%s in the data's "
+                           "section, or take it out of model.classes",
+                           spec->class_names[c], spec->class_names[c]);
+    }
+    return FV_OK;
+}
+
 /* Whether the line stands in the INI text, in the section headed by `heading`. */
 static bool has_line(const char *text, const char *heading, const char *line) {
     size_t length = strlen(line), heading_length = strlen(heading);
@@ -105,6 +121,7 @@ static fv_status start(trainer *t) {
     const fv_train_settings *s = t->settings;
     t->state = (fv_train_state){.best_score = -INFINITY, .plateau = {.best = INFINITY, .factor = 1}};
     FV_TRY(list_training_records(t));
+    FV_TRY(check_classes(t));
     FV_TRY(fv_model_make(&s->model, s->seed, &t->model));
     FV_TRY(fv_model_make(&s->model, s->seed, &t->shown));
     FV_TRY(fv_optimizer_make(&s->optimizer, &t->model->params, &t->optimizer));
@@ -203,11 +220,11 @@ static double score_of(const trainer *t, const fv_epoch *row) {
     return fv_class_mean(row->val_dice, t->settings->model.classes);
 }
 
-/* Without validation photographs the newest weights count as the best. Of equal scores the lower loss wins: at the
+/* Without anything to validate on the newest weights count as the best. Of equal scores the lower loss wins: at the
    beginning, while nothing is found yet, Dice is 0 epoch after epoch. */
 static bool is_better(const trainer *t, double score, double loss) {
     const fv_train_state *s = &t->state;
-    if (t->validation.count == 0 || score > s->best_score) return true;
+    if (isnan(score) || score > s->best_score) return true;
     bool known = s->best_epoch >= 1 && s->best_epoch <= s->history.count;
     return known && score == s->best_score && loss < s->history.rows[s->best_epoch - 1].val_loss;
 }
@@ -216,7 +233,7 @@ static fv_status keep_if_best(trainer *t, const fv_epoch *row, bool *improved) {
     double score = score_of(t, row);
     *improved = is_better(t, score, row->val_loss);
     if (!*improved) return FV_OK;
-    t->state.best_score = t->validation.count ? score : -INFINITY;
+    t->state.best_score = isnan(score) ? -INFINITY : score;
     t->state.best_epoch = row->epoch;
     fv_safetensors_writer *writer;
     FV_TRY(fv_safetensors_writer_make(&writer));

@@ -151,7 +151,7 @@ void command_write_tiny_ini(void) {
                                "[optimizer]\naverage_decay = 0.9\n\n"
                                "[schedule]\nwarmup_steps = 2\n\n"
                                "[train]\nbatch = 2\nepochs = 3\ncheckpoint_every = 1\npicture_every = 0\n";
-    command_write("tiny.ini", text, sizeof text - 1);
+    command_write_text("tiny.ini", text);
 }
 
 /* ---- files ---- */
@@ -177,6 +177,10 @@ void command_write(const char *name, const void *data, size_t bytes) {
     if (!file) fail_msg("%s: %s", name, strerror(errno));
     assert_int_equal(fwrite(data, 1, bytes, file), bytes);
     assert_int_equal(fclose(file), 0);
+}
+
+void command_write_text(const char *name, const char *text) {
+    command_write(name, text, strlen(text));
 }
 
 void command_cut(const char *name, long bytes) {

@@ -48,6 +48,7 @@ void command_write_tiny_ini(void);
 char *command_file(const char *name, size_t *bytes);
 bool command_exists(const char *name);
 void command_write(const char *name, const void *data, size_t bytes);
+void command_write_text(const char *name, const char *text);
 /* Cuts the file to so many bytes. */
 void command_cut(const char *name, long bytes);
 void command_copy(const char *from, const char *to);

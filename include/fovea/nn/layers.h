@@ -11,6 +11,7 @@ typedef struct fv_conv_options {
     fv_padding padding;
     bool bias;
     fv_init init; /* FV_INIT_ZERO (0) means FV_INIT_LECUN_UNIFORM */
+    fv_init bias_init;
 } fv_conv_options;
 
 typedef struct fv_norm_options {

@@ -15,6 +15,7 @@ typedef enum fv_init {
     FV_INIT_HE_NORMAL,      /* normal, variance 2 / fan_in (He et al. 2015): before a ReLU */
     FV_INIT_GLOROT_UNIFORM, /* uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010): Keras's default */
     FV_INIT_LECUN_UNIFORM,  /* uniform in +-sqrt(1 / fan_in): what PyTorch draws for convolutions */
+    FV_INIT_RARE, /* -log((1 - p) / p) with p = 0.02: bias of a logit that is rarely positive (Lin et al. 2017) */
 } fv_init;
 
 typedef struct fv_param {

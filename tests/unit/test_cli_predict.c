@@ -1,0 +1,301 @@
+/* `fovea predict`: photographs of many kinds, what is written for them, and photographs that can't be read. */
+#include <math.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cjson/cJSON.h>
+#include <cmocka.h>
+
+#include "command.h"
+#include "fovea/base/file.h"
+#include "fovea/clinical/cdr.h"
+#include "fovea/dataset/phantom.h"
+#include "fovea/image/image_file.h"
+#include "fovea/image/mask.h"
+#include "image_samples.h"
+#include "temporary.h"
+
+static const char *const formats[] = {"baseline.jpg", "bitmap.bmp", "grey.png",      "progressive.jpg",
+                                      "tiff.tif",     "wide.png",   "with space.png"};
+#define FORMATS ((int)(sizeof formats / sizeof *formats))
+
+static void write_sample(const char *name, sample_file sample) {
+    command_write(name, sample.data, sample.bytes);
+    free(sample.data);
+}
+
+/* A phantom cut to `width` x `height`, in colour or in grey. */
+static void write_phantom(const char *name, int width, int height, int channels) {
+    fv_phantom phantom;
+    fv_image photo;
+    int side = width > height ? width : height;
+    assert_int_equal(fv_phantom_make(3, 0, side, &phantom), FV_OK);
+    assert_int_equal(fv_image_make(width, height, channels, &photo), FV_OK);
+    int left = (side - width) / 2, top = (side - height) / 2;
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++)
+            for (int c = 0; c < channels; c++)
+                photo.data[(y * width + x) * channels + c] =
+                    phantom.photo.data[((y + top) * side + x + left) * 3 + (channels == 1 ? 1 : c)];
+    assert_int_equal(fv_image_write_png(&photo, temporary_path(name)), FV_OK);
+    fv_image_free(&photo);
+    fv_phantom_free(&phantom);
+}
+
+static void write_photographs(void) {
+    static const uint8_t rgb[12] = {200, 90, 40, 180, 80, 30, 160, 70, 20, 140, 60, 10};
+    sample_tiff_kind tiff = {
+        .width = 2, .height = 2, .bits = 8, .samples = 3, .photometric = 2, .compression = 1, .orientation = 1};
+    assert_int_equal(mkdir(temporary_path("photos"), 0777), 0);
+    write_sample("photos/baseline.jpg", sample_jpeg(SAMPLE_JPEG_BASELINE));
+    write_sample("photos/progressive.jpg", sample_jpeg(SAMPLE_JPEG_PROGRESSIVE));
+    write_sample("photos/bitmap.bmp", sample_bmp(2, 2, rgb, false));
+    write_sample("photos/tiff.tif", sample_tiff(temporary_path(""), &tiff, rgb));
+    write_phantom("photos/wide.png", 180, 120, 3);
+    write_phantom("photos/grey.png", 96, 96, 1);
+    write_phantom("photos/with space.png", 64, 100, 3);
+    command_write_text("photos/notes.txt", "no photograph");
+}
+
+/* A network that finds something: enough training for masks of some shape, not for good ones. */
+static int setup(void **state) {
+    if (command_setup(state) != 0) return -1;
+    command_write_tiny_ini();
+    command_expect_good(FOVEA("train", "tiny.ini", "run.dir=run", "preprocess.size=64", "train.epochs=8", "loss.bce=0",
+                              "optimizer.rate=3e-2", "optimizer.average_decay=0", "augment.enabled=no", "--quiet",
+                              "--threads", "1"));
+    write_photographs();
+    return 0;
+}
+
+/* ---- what is written for one photograph ---- */
+
+static double number_of(const cJSON *object, const char *name) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    assert_true(cJSON_IsNumber(item));
+    return item->valuedouble;
+}
+
+static void expect_ratio(const cJSON *root, const char *name, double expected, bool disc_found) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, name);
+    assert_non_null(item);
+    if (disc_found)
+        assert_true(fabs(number_of(root, name) - expected) <= 0.5001e-4); /* written with four decimals */
+    else
+        assert_true(cJSON_IsNull(item));
+}
+
+static void expect_json(const char *name, const fv_image *disc, const fv_image *cup) {
+    size_t bytes;
+    char *text = command_file(name, &bytes);
+    assert_int_equal(text[bytes - 1], '\n');
+    cJSON *root = cJSON_Parse(text);
+    assert_non_null(root);
+    fv_cdr cdr;
+    assert_int_equal(fv_cdr_measure(disc, cup, &cdr), FV_OK);
+    expect_ratio(root, "vcdr", cdr.vcdr, cdr.disc_found);
+    expect_ratio(root, "hcdr", cdr.hcdr, cdr.disc_found);
+    expect_ratio(root, "area_cdr", cdr.area_cdr, cdr.disc_found);
+    expect_ratio(root, "vcdr_refuge", cdr.vcdr_refuge, cdr.disc_found);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(root, "disc");
+    assert_int_equal(number_of(item, "height_px"), cdr.disc_height_px);
+    assert_int_equal(number_of(item, "width_px"), cdr.disc_width_px);
+    assert_int_equal(number_of(item, "area_px"), cdr.disc_area_px);
+    item = cJSON_GetObjectItemCaseSensitive(root, "cup");
+    assert_int_equal(number_of(item, "height_px"), cdr.cup_height_px);
+    assert_int_equal(number_of(item, "area_px"), cdr.cup_area_px);
+    assert_int_equal(number_of(root, "width_px"), disc->width);
+    assert_int_equal(number_of(root, "height_px"), disc->height);
+    cJSON_Delete(root);
+    free(text);
+}
+
+static void read_mask(const char *out, const char *stem, const char *class_name, fv_image *mask) {
+    char name[256];
+    snprintf(name, sizeof name, "%s/%s_%s.png", out, stem, class_name);
+    assert_int_equal(fv_image_read(temporary_path(name), 1, mask), FV_OK);
+    for (int i = 0; i < mask->width * mask->height; i++) assert_true(mask->data[i] == 0 || mask->data[i] == 255);
+}
+
+/* All five files, of the photograph's size, in agreement with each other. Returns the disc's pixels. */
+static int64_t expect_results(const char *out, const char *photo_name) {
+    char stem[128], name[256];
+    int width, height, picture_width, picture_height;
+    fv_image disc, cup;
+    fv_path_stem(photo_name, stem, sizeof stem);
+    assert_int_equal(fv_image_read_size(temporary_path(photo_name), &width, &height), FV_OK);
+    read_mask(out, stem, "disc", &disc);
+    read_mask(out, stem, "cup", &cup);
+    assert_true(disc.width == width && disc.height == height && cup.width == width && cup.height == height);
+    for (int i = 0; i < width * height; i++) assert_true(disc.data[i] >= cup.data[i]); /* the cup lies in the disc */
+    snprintf(name, sizeof name, "%s/%s.json", out, stem);
+    expect_json(name, &disc, &cup);
+    snprintf(name, sizeof name, "%s/%s_overlay.png", out, stem);
+    assert_int_equal(fv_image_read_size(temporary_path(name), &picture_width, &picture_height), FV_OK);
+    assert_true(picture_width == width && picture_height == height);
+    snprintf(name, sizeof name, "%s/%s_panel.png", out, stem);
+    assert_int_equal(fv_image_read_size(temporary_path(name), &picture_width, &picture_height), FV_OK);
+    int64_t found = fv_mask_count(&disc);
+    fv_image_free(&disc);
+    fv_image_free(&cup);
+    return found;
+}
+
+/* ---- tests ---- */
+
+static void folder_of_many_formats(void **state) {
+    (void)state;
+    const command_result *result = FOVEA("predict", "run/best.safetensors", "photos", "--out", "all", "--threads", "1");
+    command_expect_good(result);
+    assert_non_null(strstr(result->err, "photos/wide.png: "));
+    assert_int_equal(command_count("all"), 5 * FORMATS);
+    int with_disc = 0;
+    for (int i = 0; i < FORMATS; i++) {
+        char photo[64];
+        snprintf(photo, sizeof photo, "photos/%s", formats[i]);
+        with_disc += expect_results("all", photo) > 0;
+    }
+    assert_true(with_disc >= 2);
+}
+
+static void phantoms_of_the_run(void **state) {
+    (void)state;
+    const command_result *result =
+        FOVEA("predict", "run", "runs/phantoms_12_1_96/images/0010.png", "runs/phantoms_12_1_96/images/0011.png",
+              "--out", "new/deep", "--quiet", "--threads", "1");
+    command_expect_good(result);
+    assert_string_equal(result->err, "");
+    assert_string_equal(result->out, "");
+    assert_int_equal(command_count("new/deep"), 10);
+    assert_true(expect_results("new/deep", "runs/phantoms_12_1_96/images/0010.png") > 0);
+    assert_true(expect_results("new/deep", "runs/phantoms_12_1_96/images/0011.png") > 0);
+}
+
+static void threads_do_not_change_results(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("predict", "run", "photos/wide.png", "--out", "one", "--quiet", "--threads", "1"));
+    command_expect_good(FOVEA("predict", "run", "photos/wide.png", "--out", "two", "--quiet", "--threads", "2"));
+    command_expect_same_file("one/wide_disc.png", "two/wide_disc.png");
+    command_expect_same_file("one/wide_cup.png", "two/wide_cup.png");
+    command_expect_same_file("one/wide.json", "two/wide.json");
+}
+
+static void flips_are_averaged(void **state) {
+    (void)state;
+    command_expect_good(
+        FOVEA("predict", "run", "photos/wide.png", "--out", "flips", "--flips", "--quiet", "--threads", "1"));
+    expect_results("flips", "photos/wide.png");
+}
+
+static void bad_photographs_among_good_ones(void **state) {
+    (void)state;
+    command_copy("photos/progressive.jpg", "cut.jpg");
+    command_cut("cut.jpg", 200);
+    command_write_text("empty.png", "");
+    const command_result *result = FOVEA("predict", "run", "photos/wide.png", "cut.jpg", "empty.png", "photos/grey.png",
+                                         "--out", "some", "--quiet", "--threads", "1");
+    assert_int_equal(result->code, 2);
+    assert_non_null(strstr(result->err, "warning: cut.jpg: the JPEG image ends too early"));
+    assert_non_null(strstr(result->err, "warning: empty.png is empty"));
+    assert_non_null(strstr(result->err, "fovea: 2 of 4 photographs failed, see the warnings above; the results of the "
+                                        "others are in some\n"));
+    assert_int_equal(command_count("some"), 10);
+    expect_results("some", "photos/wide.png");
+    expect_results("some", "photos/grey.png");
+}
+
+static void one_bad_photograph(void **state) {
+    (void)state;
+    command_copy("photos/progressive.jpg", "cut.jpg");
+    command_cut("cut.jpg", 200);
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "cut.jpg", "--out", "none", "--quiet"), 2,
+                     "cut.jpg: the JPEG image ends too early");
+    assert_int_equal(command_count("none"), 0);
+}
+
+static void names_that_collide(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(temporary_path("other"), 0777), 0);
+    command_copy("photos/progressive.jpg", "other/wide.jpg");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos", "other/wide.jpg", "--out", "both"), 2, "photos/wide.png",
+                     "other/wide.jpg", "results of the same name", "different folders");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos", "photos/wide.png", "--out", "both"), 2,
+                     "photos/wide.png is named twice");
+    assert_int_equal(command_count("both"), -1);
+}
+
+static void wrong_words(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(temporary_path("bare"), 0777), 0);
+    EXPECT_COMPLAINT(FOVEA("predict"), 2, "give a model and at least one photograph");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos"), 2, "--out DIR");
+    EXPECT_COMPLAINT(FOVEA("predict", "photos/wide.png", "run", "--out", "x"), 2,
+                     "photos/wide.png stands where the model");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos/no.jpg", "--out", "x"), 2, "photos/no.jpg: there is no such");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "bare", "--out", "x"), 2, "the folder bare has no photographs");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "tiny.ini", "--out", "x"), 2, "tiny.ini is not a JPEG, PNG");
+    EXPECT_COMPLAINT(FOVEA("predict", "bare", "photos", "--out", "y"), 2, "the folder bare holds no trained model");
+    EXPECT_COMPLAINT(FOVEA("predict", "no.safetensors", "photos", "--out", "y"), 2, "no.safetensors: there is no such");
+    assert_false(command_exists("y"));
+}
+
+static void garbage_for_a_model(void **state) {
+    (void)state;
+    char garbage[5000];
+    for (int i = 0; i < 5000; i++) garbage[i] = (char)(i * 37 + i / 256);
+    command_write("garbage.safetensors", garbage, sizeof garbage);
+    command_copy("run/best.safetensors", "short.safetensors");
+    command_cut("short.safetensors", 60000);
+    EXPECT_COMPLAINT(FOVEA("predict", "garbage.safetensors", "photos", "--out", "y"), 2,
+                     "garbage.safetensors: ", "cut off or no safetensors file");
+    EXPECT_COMPLAINT(FOVEA("predict", "short.safetensors", "photos", "--out", "y"), 2,
+                     "short.safetensors: ", "the file is cut off");
+    assert_false(command_exists("y"));
+}
+
+/* A folder of more photographs than are done when the first result appears. */
+static void interrupted_between_photographs(void **state) {
+    (void)state;
+    assert_int_equal(mkdir(temporary_path("many"), 0777), 0);
+    for (int i = 0; i < 40; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "many/%02d.png", i);
+        command_copy("photos/wide.png", name);
+    }
+    pid_t pid = command_start(
+        (const char *const[]){"predict", "run", "many", "--out", "part", "--quiet", "--threads", "1", NULL});
+    struct timespec nap = {.tv_nsec = 1000000};
+    for (int i = 0; i < 60000 && !command_exists("part/00.json"); i++) nanosleep(&nap, NULL);
+    kill(pid, SIGINT);
+    const command_result *result = command_wait(pid);
+    int done = -1;
+    assert_int_equal(result->code, 130);
+    assert_int_equal(sscanf(result->err, "stopped after %d of 40 photographs; their results are complete\n", &done), 1);
+    assert_true(done >= 1 && done < 40);
+    assert_int_equal(command_count("part"), 5 * done);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(folder_of_many_formats),
+        cmocka_unit_test(phantoms_of_the_run),
+        cmocka_unit_test(threads_do_not_change_results),
+        cmocka_unit_test(flips_are_averaged),
+        cmocka_unit_test(bad_photographs_among_good_ones),
+        cmocka_unit_test(one_bad_photograph),
+        cmocka_unit_test(names_that_collide),
+        cmocka_unit_test(wrong_words),
+        cmocka_unit_test(garbage_for_a_model),
+        cmocka_unit_test(interrupted_between_photographs),
+    };
+    return cmocka_run_group_tests(tests, setup, command_teardown);
+}
