@@ -50,18 +50,20 @@ static fv_status check_config(const check_arguments *a, char *const *words, int 
 }
 
 static fv_status read_table(const check_arguments *a, const char *path, const fv_model_spec *spec,
-                            fv_manifest *manifest) {
-    fv_manifest_source source = {.csv = path, .root = a->root};
-    for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(&source, spec, a->columns.items[i]));
+                            fv_manifest_source *source, fv_manifest *manifest) {
+    *source = (fv_manifest_source){.csv = path, .root = a->root};
+    for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(source, spec, a->columns.items[i]));
     fv_manifest_init(manifest, spec);
-    return fv_manifest_append(manifest, &source);
+    return fv_manifest_append(manifest, source);
 }
 
-/* The classes that the table has masks of; all when it has none, so that the report says so. */
-static fv_model_spec annotated_classes(const fv_manifest *manifest, const fv_model_spec *known) {
+/* The classes that the table has masks of or the user named a column of; all when there are none, so that the report
+   says so. */
+static fv_model_spec meant_classes(const fv_manifest *manifest, const fv_manifest_source *source,
+                                   const fv_model_spec *known) {
     fv_model_spec spec = {0};
     for (int c = 0; c < known->classes; c++) {
-        bool found = false;
+        bool found = source->column_mask[c] != NULL;
         for (int r = 0; r < manifest->count && !found; r++) found = manifest->records[r].mask[c][0] != '\0';
         if (found) memcpy(spec.class_names[spec.classes++], known->class_names[c], sizeof spec.class_names[0]);
     }
@@ -72,11 +74,12 @@ static fv_model_spec annotated_classes(const fv_manifest *manifest, const fv_mod
 static fv_status check_table(const check_arguments *a, const char *path) {
     const fv_model_spec known = {.classes = 3, .class_names = {"disc", "cup", "vessel"}};
     fv_manifest manifest = {0};
-    fv_status status = read_table(a, path, &known, &manifest);
-    fv_model_spec spec = annotated_classes(&manifest, &known);
+    fv_manifest_source source;
+    fv_status status = read_table(a, path, &known, &source, &manifest);
+    fv_model_spec spec = meant_classes(&manifest, &source, &known);
     if (status == FV_OK && spec.classes < known.classes) {
         fv_manifest_free(&manifest);
-        status = read_table(a, path, &spec, &manifest);
+        status = read_table(a, path, &spec, &source, &manifest);
     }
     fv_data_check_settings settings = {.mask_threshold = (int)a->mask_threshold, .soft_masks = a->soft_masks};
     if (status == FV_OK) status = report(a, &manifest, &settings);

@@ -240,8 +240,8 @@ fv_status fv_folder_make(const char *path) {
     for (size_t i = 1; i <= length; i++) {
         if (path[i] != '/' && path[i] != 0) continue;
         part[i] = 0;
-        if (mkdir(part, 0777) && !fv_folder_exists(part)) {
-            int error = errno;
+        int error = mkdir(part, 0777) ? errno : 0; /* kept from stat(), which sets its own */
+        if (error && !fv_folder_exists(part)) {
             bool full = error == ENOSPC || error == EDQUOT;
             return fv_fail(full ? FV_NO_RESOURCE : FV_BAD_INPUT, "the folder %s cannot be made: %s: %s; %s", path, part,
                            error == EEXIST ? "a file of that name is in the way" : strerror(error),

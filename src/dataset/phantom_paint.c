@@ -128,7 +128,7 @@ static fv_rgb add_disc(const fv_scene *scene, const spot *s, fv_rgb colour) {
     float half = s->disc_y > 0.0f ? 50.0f : 0.0f; /* other noise above than below */
     float fibres = fv_noise(7.0f * angle + half, 2.0f * s->disc_far, scene->noise_seed + 32);
     float cloud = fv_noise_octaves(1.6f * s->disc_x, 1.6f * s->disc_y, 2, scene->noise_seed + 33);
-    float shade = 1.0f + 0.06f * fibres + 0.1f * cloud, glow = 0.22f * bell(fmaxf(0.0f, s->cup_edge) / 0.3f);
+    float shade = 1.0f + 0.06f * fibres + 0.1f * cloud, glow = 0.1f * bell(fmaxf(0.0f, s->cup_edge) / 0.3f);
     fv_rgb rim = times(scene->rim, shade, shade * (1.06f - 0.16f * nasal), shade * (1.05f - 0.15f * nasal));
     rim = blend(rim, scene->pallor, glow);
     float depth = fv_smoothstep(0.0f, 0.5f, -s->cup_edge), pores = lamina_pores(scene, s);

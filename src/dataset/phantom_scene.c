@@ -72,16 +72,16 @@ static void outline_turn(fv_outline *outline, fv_rng *rng, double tilt, double t
 /* Where the camera looks: at the macula, at the disc, or between; narrow fields only show the disc's surroundings. */
 static void draw_view(fv_scene *scene, fv_rng *rng) {
     double view = fv_rng_uniform(rng), radius, distance, x;
-    if (view < 0.4) {
-        radius = fv_rng_range(rng, 0.122, 0.155);
+    if (view < 0.2) {
+        radius = fv_rng_range(rng, 0.135, 0.165);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.08, 0.08) - distance;
     } else if (view < 0.8) {
-        radius = fv_rng_range(rng, 0.155, 0.218);
+        radius = fv_rng_range(rng, 0.17, 0.225);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.15, 0.15);
     } else {
-        radius = fv_rng_range(rng, 0.13, 0.19);
+        radius = fv_rng_range(rng, 0.145, 0.19);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.08, 0.08) - distance / 2;
     }
@@ -115,7 +115,7 @@ static bool cup_fits(const fv_scene *scene) {
 /* The cup: same tilt as the disc, mostly shifted to the temple, moved back until it fits. */
 static void draw_cup(fv_scene *scene, fv_rng *rng) {
     double t = fv_rng_uniform(rng), u = fv_rng_uniform(rng);
-    scene->vcdr = 0.2 + 0.65 * (fv_rng_uniform(rng) < 0.5 ? t : (t + u) / 2);
+    scene->vcdr = 0.3 + 0.55 * (fv_rng_uniform(rng) < 0.5 ? t : (t + u) / 2);
     double elongation = fv_rng_range(rng, 0.9, 1.2);
     double shift_x = fv_rng_range(rng, -0.05, 0.4) * (1 - scene->vcdr) * scene->disc_radius;
     double shift_y = fv_rng_range(rng, -0.15, 0.15) * (1 - scene->vcdr) * scene->disc_radius;
@@ -147,7 +147,7 @@ static void draw_colours(fv_scene *scene, fv_rng *rng) {
     double red = fv_rng_range(rng, 0.40, 0.76), green = fv_rng_range(rng, 0.36, 0.57),
            blue = fv_rng_range(rng, 0.16, 0.56);
     fv_rgb base = {(float)red, (float)(red * green), (float)(red * green * blue)};
-    double rim = fv_rng_range(rng, 0.26, 0.42), pallor = fv_rng_range(rng, 0.74, 0.95),
+    double rim = fv_rng_range(rng, 0.26, 0.36), pallor = fv_rng_range(rng, 0.84, 0.97),
            yellow = fv_rng_range(rng, 0.36, 0.68);
     scene->base = base;
     scene->rim = (fv_rgb){mix(base.r, 1.0f, 0.7), mix(base.g, 0.8f, rim), mix(base.b, 0.6f, 0.6 * rim)};

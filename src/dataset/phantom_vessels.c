@@ -224,7 +224,7 @@ static sprout trunk(grower *g, double degrees, double radius, bool artery, guida
     double angle = (degrees + fv_rng_normal(&g->rng) * 5) * pi / 180;
     sprout at = {.trunk = true, .artery = artery, .guide = guide, .aim = aim, .radius = radius};
     at.exit_angle = angle;
-    double nasal = 0.45 + 2.2 * fmax(0, 0.55 - scene->vcdr); /* a small cup must not drown in its vessels */
+    double nasal = 0.7 + 2.2 * fmax(0, 0.55 - scene->vcdr); /* a small cup must not drown in its vessels */
     at.x = scene->cup.x - nasal * scene->cup.semi_x + (artery ? 0.03 : -0.05) * scene->disc_radius;
     at.y = scene->cup.y + (artery ? 0.06 : -0.04) * scene->disc_radius + 0.18 * scene->cup.semi_y * sin(angle);
     /* large vessels pass the cup's edge further nasal than they leave the disc */
