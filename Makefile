@@ -18,7 +18,7 @@ PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo lib
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
 CFLAGS ?= $(OPTIMISE) -g
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fopenmp $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fopenmp-simd $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
 LDLIBS = $(PKG_LIBS) -lpthread -lm
 ifneq ($(SANITIZE),)
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
@@ -107,15 +107,15 @@ $(BUILD)/libfovea64.a: $(call object64,$(ENGINE_SOURCES))
 
 $(BUILD)/fovea: $(call object,$(APP_SOURCES)) $(BUILD)/libfovea.a
 	@echo "link $@"
-	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(BUILD)/tests/grad_%: $(BUILD)/obj64/tests/grad/%.o $(call object64,$(GRAD_HELPERS)) $(BUILD)/libfovea64.a
 	@mkdir -p $(@D)
-	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
-	@$(CC) -fopenmp $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 

@@ -72,16 +72,16 @@ static void outline_turn(fv_outline *outline, fv_rng *rng, double tilt, double t
 /* Where the camera looks: at the macula, at the disc, or between; narrow fields only show the disc's surroundings. */
 static void draw_view(fv_scene *scene, fv_rng *rng) {
     double view = fv_rng_uniform(rng), radius, distance, x;
-    if (view < 0.2) {
-        radius = fv_rng_range(rng, 0.135, 0.165);
+    if (view < 0.1) {
+        radius = fv_rng_range(rng, 0.15, 0.175);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.08, 0.08) - distance;
-    } else if (view < 0.8) {
-        radius = fv_rng_range(rng, 0.17, 0.225);
+    } else if (view < 0.85) {
+        radius = fv_rng_range(rng, 0.2, 0.27);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.15, 0.15);
     } else {
-        radius = fv_rng_range(rng, 0.145, 0.19);
+        radius = fv_rng_range(rng, 0.165, 0.2);
         distance = radius * fv_rng_range(rng, 4.7, 5.3);
         x = fv_rng_range(rng, -0.08, 0.08) - distance / 2;
     }

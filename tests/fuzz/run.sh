@@ -10,7 +10,7 @@ make --no-print-directory CC=clang BUILD=$build SANITIZE=fuzzer-no-link,$sanitiz
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     # shellcheck disable=SC2046
-    clang -std=c17 -D_GNU_SOURCE -g -O1 -fopenmp -fsanitize=fuzzer,$sanitizers -Iinclude $(pkg-config --cflags $packages) "$source" \
+    clang -std=c17 -D_GNU_SOURCE -g -O1 -fopenmp-simd -fsanitize=fuzzer,$sanitizers -Iinclude $(pkg-config --cflags $packages) "$source" \
         $build/libfovea.a $(pkg-config --libs $packages) -lgif -lcsv -lz -lpthread -lm -o "$build/$name"
     mkdir -p "$build/corpus/$name"
     echo "== $name for ${SECONDS_EACH:-60} s"

@@ -44,7 +44,6 @@ int command_setup(void **state) {
     unsetenv("FOVEA_WEIGHTS");
     unsetenv("FOVEA_CPU");
     /* Threads that wait by spinning take a multiple of the time while other tests keep the processors busy. */
-    setenv("OMP_WAIT_POLICY", "passive", 1);
     /* A leak checker's remark about what it passes over is no sentence of the program. */
     const char *leaks = getenv("LSAN_OPTIONS");
     char options[4096];

@@ -8,7 +8,7 @@
 #include "fovea/image/image.h"
 
 /* Raised whenever the same (seed, index, side) would give other pixels; sets of another version are made anew. */
-#define FV_PHANTOM_VERSION 1
+#define FV_PHANTOM_VERSION 2
 
 #define FV_PHANTOM_MIN_SIDE 64     /* px */
 #define FV_PHANTOM_MAX_SIDE 4096   /* px */
@@ -17,7 +17,7 @@
 typedef struct fv_phantom {
     fv_image photo;                  /* RGB */
     fv_image disc, cup, vessel, fov; /* 0 or 255, photo's size; a pixel belongs to the shape that holds its centre */
-    double vcdr;                     /* vertical extent of the cup's outline / that of the disc's, 0.20 .. 0.85 */
+    double vcdr;                     /* vertical extent of the cup's outline / that of the disc's, 0.30 .. 0.85 */
 } fv_phantom;
 
 /* Phantom `index` of `seed`, side x side px (FV_PHANTOM_MIN_SIDE .. FV_PHANTOM_MAX_SIDE). The same anatomy at any side,
