@@ -10,7 +10,7 @@ for program in "$@"; do
     p=$(grep -c '^\[       OK \]' "$log")
     s=$(grep -c '^\[  SKIPPED \]' "$log")
     f=$(grep -c '^\[  FAILED  \].*[a-z]' "$log")
-    [ "$status" = FAILED ] && { [ "$f" -gt 0 ] && f=$(((f + 1) / 2)) || f=1; }
+    [ "$status" = FAILED ] && { [ "$f" -gt 0 ] && f=$(((f - 1) / 2)) || f=1; }
     [ "$status" = ok ] && f=0
     printf '%-6s %-40s %3d tests %6s s\n' "$status" "$(basename "$program")" "$((p + s))" "$seconds"
     grep '^skip:' "$log"

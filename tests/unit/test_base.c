@@ -309,10 +309,11 @@ static void progress_on_a_terminal_is_redrawn(void **state) {
     fv_progress_end(&progress);
     dup2(kept_stderr, STDERR_FILENO);
     close(kept_stderr);
-    char text[2048];
-    ssize_t got = read(terminal, text, sizeof text - 1);
-    text[got < 0 ? 0 : got] = 0;
-    close(end);
+    close(end); /* the terminal's other side then reads all that was written, and an error behind it */
+    char text[2048] = "";
+    size_t length = 0;
+    for (ssize_t got; (got = read(terminal, text + length, sizeof text - 1 - length)) > 0;) length += (size_t)got;
+    text[length] = 0;
     close(terminal);
     assert_string_equal(text, "\rtest [######..................]  25 %  0 s left\033[K"
                               "\r\033[Kbetween\r\n"
