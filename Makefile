@@ -52,7 +52,7 @@ deps: ## install the Debian packages that are missing
 	@tools/install_deps.sh
 
 train: deps ## train CONFIG (a name in configs/ or a path), then evaluate; ARGS="train.epochs=3" overrides keys
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@config=$(CONFIG); [ -f "$$config" ] || config=configs/$(CONFIG); $(BUILD)/fovea train "$$config" $(ARGS)
 
 test: deps ## build and run all tests

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "fovea/base/log.h"
 #include "fovea/base/memory.h"
+#include "fovea/base/progress.h"
 #include "fovea/dataset/check.h"
 #include "json_file.h"
 #include "options.h"
@@ -21,7 +22,7 @@ static bool is_config(const char *path) {
 typedef struct check_arguments {
     const char *root, *json;
     option_list columns;
-    long mask_threshold, limit;
+    long mask_threshold, limit; /* mask_threshold -1: not given */
     bool soft_masks;
 } check_arguments;
 
@@ -40,6 +41,11 @@ static fv_status report(const check_arguments *a, const fv_manifest *manifest, c
 
 static fv_status check_config(const check_arguments *a, char *const *words, int word_count) {
     run_setup setup;
+    if (a->root || a->columns.count > 0 || a->mask_threshold >= 0 || a->soft_masks)
+        return fv_fail(FV_BAD_INPUT,
+                       "--root, --column, --mask-threshold and --soft-masks are for a table; %s has keys for them, for "
+                       "example data.mask_threshold=100",
+                       words[0]);
     FV_TRY(run_setup_make(words[0], words + 1, word_count - 1, &setup));
     fv_data_check_settings settings = {.mask_threshold = setup.settings.loader.mask_threshold,
                                        .soft_masks = setup.settings.loader.soft_masks,
@@ -57,17 +63,16 @@ static fv_status read_table(const check_arguments *a, const char *path, const fv
     return fv_manifest_append(manifest, source);
 }
 
-/* The classes that the table has masks of or the user named a column of; all when there are none, so that the report
-   says so. */
-static fv_model_spec meant_classes(const fv_manifest *manifest, const fv_manifest_source *source,
-                                   const fv_model_spec *known) {
-    fv_model_spec spec = {0};
-    for (int c = 0; c < known->classes; c++) {
-        bool found = source->column_mask[c] != NULL;
-        for (int r = 0; r < manifest->count && !found; r++) found = manifest->records[r].mask[c][0] != '\0';
-        if (found) memcpy(spec.class_names[spec.classes++], known->class_names[c], sizeof spec.class_names[0]);
+/* Leaves the classes that the table has masks of or the user named a column of; all when there are none, so that the
+   report says so. */
+static void keep_meant_classes(fv_manifest *manifest, const fv_manifest_source *source) {
+    bool meant[FV_MAX_CLASSES] = {false}, any = false;
+    for (int c = 0; c < manifest->classes; c++) {
+        meant[c] = source->column_mask[c] != NULL;
+        for (int r = 0; r < manifest->count && !meant[c]; r++) meant[c] = manifest->records[r].mask[c][0] != '\0';
+        any = any || meant[c];
     }
-    return spec.classes ? spec : *known;
+    if (any) fv_manifest_keep_classes(manifest, meant);
 }
 
 /* A bare table: of the classes that fovea knows the columns of, those that it has. */
@@ -76,19 +81,16 @@ static fv_status check_table(const check_arguments *a, const char *path) {
     fv_manifest manifest = {0};
     fv_manifest_source source;
     fv_status status = read_table(a, path, &known, &source, &manifest);
-    fv_model_spec spec = meant_classes(&manifest, &source, &known);
-    if (status == FV_OK && spec.classes < known.classes) {
-        fv_manifest_free(&manifest);
-        status = read_table(a, path, &spec, &source, &manifest);
-    }
-    fv_data_check_settings settings = {.mask_threshold = (int)a->mask_threshold, .soft_masks = a->soft_masks};
+    if (status == FV_OK) keep_meant_classes(&manifest, &source);
+    fv_data_check_settings settings = {.mask_threshold = a->mask_threshold < 0 ? 127 : (int)a->mask_threshold,
+                                       .soft_masks = a->soft_masks};
     if (status == FV_OK) status = report(a, &manifest, &settings);
     fv_manifest_free(&manifest);
     return status;
 }
 
 static fv_status data_check(int argc, char **argv) {
-    check_arguments a = {.mask_threshold = 127, .limit = 10};
+    check_arguments a = {.mask_threshold = -1, .limit = 10};
     bool done;
     char **words;
     int word_count;
@@ -124,18 +126,6 @@ static fv_status data_check(int argc, char **argv) {
 
 /* ---- data augment ---- */
 
-/* Back from the network's values to grey levels. */
-static void denormalise(fv_normalise how, const float *input, fv_image *image) {
-    static const float mean[3] = {0.485f, 0.456f, 0.406f}, deviation[3] = {0.229f, 0.224f, 0.225f};
-    size_t count = (size_t)image->width * (size_t)image->height * 3;
-    for (size_t i = 0; i < count; i++) {
-        float level = how == FV_NORMALISE_UNIT     ? input[i] * 255
-                      : how == FV_NORMALISE_SIGNED ? (input[i] + 1) * 127.5f
-                                                   : (input[i] * deviation[i % 3] + mean[i % 3]) * 255;
-        image->data[i] = (uint8_t)(level < 0 ? 0 : level > 255 ? 255 : level + 0.5f);
-    }
-}
-
 static fv_status sample_tile(const run_setup *setup, const fv_batch *batch, int i, fv_image *tile) {
     const fv_model_spec *spec = &setup->settings.model;
     const char *names[FV_MAX_CLASSES];
@@ -144,7 +134,8 @@ static fv_status sample_tile(const run_setup *setup, const fv_batch *batch, int 
     size_t pixels = (size_t)size * (size_t)size;
     fv_image photo = {0}, masks[FV_MAX_CLASSES] = {0};
     fv_status status = fv_image_make(size, size, 3, &photo);
-    if (status == FV_OK) denormalise(spec->preprocess.normalise, batch->input + (size_t)i * pixels * 3, &photo);
+    if (status == FV_OK)
+        fv_preprocess_denormalise(spec->preprocess.normalise, batch->input + (size_t)i * pixels * 3, pixels, photo.data);
     for (int c = 0; c < spec->classes && status == FV_OK; c++) {
         status = fv_image_make(size, size, 1, &masks[c]);
         for (size_t p = 0; p < pixels && status == FV_OK; p++)
@@ -158,13 +149,14 @@ static fv_status sample_tile(const run_setup *setup, const fv_batch *batch, int 
 }
 
 static fv_status sheet_tiles(const run_setup *setup, fv_loader *loader, fv_image *tiles, char (*captions)[64],
-                             int count) {
+                             int count, fv_progress *progress) {
     for (int i = 0; i < count; i++) {
         const fv_batch *batch;
         int size = setup->settings.loader.batch, per_epoch = fv_loader_batches(loader);
         FV_TRY(fv_loader_get(loader, i / size / per_epoch, i / size % per_epoch, &batch));
         FV_TRY(sample_tile(setup, batch, i % size, &tiles[i]));
         snprintf(captions[i], sizeof captions[i], "%.63s", setup->manifest.records[batch->records[i % size]].name);
+        fv_progress_update(progress, i + 1, NULL);
     }
     return FV_OK;
 }
@@ -179,7 +171,10 @@ static fv_status augment_sheet(const run_setup *setup, const char *out, int coun
     if (status == FV_OK) status = fv_manifest_select(&setup->manifest, FV_SPLIT_TRAIN, &records, &record_count);
     if (status == FV_OK)
         status = fv_loader_make(&setup->manifest, records, record_count, &setup->settings.loader, &loader);
-    if (status == FV_OK) status = sheet_tiles(setup, loader, tiles, captions, count);
+    fv_progress progress;
+    fv_progress_start(&progress, "augmenting", count);
+    if (status == FV_OK) status = sheet_tiles(setup, loader, tiles, captions, count, &progress);
+    fv_progress_end(&progress);
     for (int i = 0; i < count && status == FV_OK; i++) texts[i] = captions[i];
     if (status == FV_OK) status = fv_report_sheet(out, tiles, count, 6, texts);
     fv_loader_free(loader);

@@ -9,7 +9,7 @@
 typedef struct eval_arguments {
     const char *split, *manifest, *root, *json, *out;
     option_list columns;
-    long mask_threshold;
+    long mask_threshold; /* -1: not given */
     bool flips;
 } eval_arguments;
 
@@ -36,11 +36,10 @@ static fv_status read_manifest(const eval_arguments *a, const fv_model_spec *spe
 }
 
 static fv_status evaluate(const eval_arguments *a, fv_model *model, const fv_manifest *manifest, const char *word,
-                          int mask_threshold, uint64_t seed, fv_split standard_split) {
+                          const fv_evaluate_settings *settings, fv_split standard_split) {
     char title[256];
-    evaluation_request request = {.out = a->out, .json = a->json, .title = title};
+    evaluation_request request = {.settings = *settings, .out = a->out, .json = a->json, .title = title};
     FV_TRY(parse_split(a->split, standard_split, &request.split));
-    request.settings = (fv_evaluate_settings){.mask_threshold = mask_threshold, .flips = a->flips, .seed = seed};
     const char *split_name = request.split == FV_SPLIT_NONE ? "all photographs" : fv_split_names[request.split];
     snprintf(title, sizeof title, "%.200s, %s", word, split_name);
     return evaluation_run(model, manifest, &request);
@@ -48,8 +47,10 @@ static fv_status evaluate(const eval_arguments *a, fv_model *model, const fv_man
 
 static fv_status eval_on_manifest(const eval_arguments *a, fv_model *model, const char *word) {
     fv_manifest manifest = {0};
+    fv_evaluate_settings settings = {
+        .mask_threshold = a->mask_threshold < 0 ? 127 : (int)a->mask_threshold, .flips = a->flips, .seed = 1};
     fv_status status = read_manifest(a, &model->spec, &manifest);
-    if (status == FV_OK) status = evaluate(a, model, &manifest, word, (int)a->mask_threshold, 1, FV_SPLIT_NONE);
+    if (status == FV_OK) status = evaluate(a, model, &manifest, word, &settings, FV_SPLIT_NONE);
     fv_manifest_free(&manifest);
     return status;
 }
@@ -63,8 +64,10 @@ static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const cha
     run_setup setup;
     FV_TRY(fv_path_join(config_path, word, "config.ini"));
     FV_TRY(run_setup_make(config_path, NULL, 0, &setup));
-    fv_status status = evaluate(a, model, &setup.manifest, word, setup.settings.loader.mask_threshold,
-                                setup.settings.seed, FV_SPLIT_VAL);
+    fv_evaluate_settings settings = {.mask_threshold = setup.settings.loader.mask_threshold,
+                                     .flips = a->flips || setup.flips,
+                                     .seed = setup.settings.seed};
+    fv_status status = evaluate(a, model, &setup.manifest, word, &settings, FV_SPLIT_VAL);
     run_setup_free(&setup);
     return status;
 }
@@ -80,7 +83,7 @@ static fv_status eval(const eval_arguments *a, const char *word) {
 }
 
 fv_status command_eval(int argc, char **argv) {
-    eval_arguments a = {.mask_threshold = 127};
+    eval_arguments a = {.mask_threshold = -1};
     bool done;
     char **words;
     int word_count;
@@ -93,7 +96,7 @@ fv_status command_eval(int argc, char **argv) {
          0},
         {"mask-threshold", OPTION_INTEGER, &a.mask_threshold, "N",
          "mask pixels above N belong to the class (default 127)", 0, 254},
-        {"flips", OPTION_FLAG, &a.flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+        {"flips", OPTION_FLAG, &a.flips, NULL, "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
         {"out", OPTION_TEXT, &a.out, "DIR", "evaluation.json, images.csv (a row a photograph), worst.png", 0, 0},
     };
@@ -111,5 +114,8 @@ fv_status command_eval(int argc, char **argv) {
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one run folder or model file; see fovea eval --help");
+    if (!a.manifest && (a.root || a.columns.count > 0 || a.mask_threshold >= 0))
+        return fv_fail(FV_BAD_INPUT, "--root, --column and --mask-threshold say how to read a table: give --manifest "
+                                     "FILE.csv too, or leave them out");
     return eval(&a, words[0]);
 }

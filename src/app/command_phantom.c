@@ -9,10 +9,10 @@ fv_status command_phantom(int argc, char **argv) {
     const option_spec options[] = {
         {"out", OPTION_TEXT, &out, "DIR", "write a data set: images/, od/, oc/, bv/, fov/ and index.csv", 0, 0},
         {"sheet", OPTION_TEXT, &sheet, "FILE.png", "write one picture with all of them instead", 0, 0},
-        {"count", OPTION_INTEGER, &count, "N", "how many (default 20)", 1, 100000},
+        {"count", OPTION_INTEGER, &count, "N", "how many (default 20; on a sheet at most 100)", 1, 100000},
         {"seed", OPTION_INTEGER, &seed, "S", "another seed, other phantoms (default 1)", 0, 1L << 53},
         {"side", OPTION_INTEGER, &side, "PX", "width and height of a photograph (default 512)", 64, 4096},
-        {"tile", OPTION_INTEGER, &tile, "PX", "width and height of a tile of the sheet (default 160)", 64, 1024},
+        {"tile", OPTION_INTEGER, &tile, "PX", "width and height of a tile of the sheet, 64 to 512 (default 160)", 64, 512},
     };
     const command_line line = {
         "phantom",

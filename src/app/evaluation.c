@@ -35,6 +35,9 @@ static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spe
     print_agreement(stream, "hCDR", &e->hcdr);
     print_agreement(stream, "area CDR", &e->area_cdr);
     print_agreement(stream, "vCDR against experts", &e->vcdr_expert);
+    if (e->missed_discs > 0)
+        fprintf(stream, "  no disc was found in %d photographs that have one: the ratios above leave them out\n",
+                e->missed_discs);
 }
 
 static fv_status write_folder(const fv_evaluation *e, fv_model *model, const fv_manifest *manifest,

@@ -10,6 +10,7 @@
 #include "fovea/base/threads.h"
 
 #define MAX_OPTIONS 32
+#define FIRST_LONG 1000 /* getopt_long()'s values of options; letters lie below */
 
 static bool quiet, help;
 static long threads;
@@ -71,10 +72,22 @@ static fv_status take(const command_line *line, const option_spec *o, const char
     return FV_OK;
 }
 
+/* The word that getopt_long() stopped at. It is the last one taken, unless the slip is inside a word of short options
+   ("-quiet": -q -u ...), which is taken only with its last letter. */
+static const char *stopped_at(char **argv) {
+    const char *taken = argv[optind - 1], *next = argv[optind];
+    if (optopt <= 0 || optopt >= FIRST_LONG) return taken;
+    bool at_end = taken[0] == '-' && taken[1] != '-' && taken[strlen(taken) - 1] == optopt;
+    return at_end || !next ? taken : next;
+}
+
 static fv_status wrong_option(const command_line *line, int result, const char *word) {
     if (result == ':') return fv_fail(FV_BAD_INPUT, "%s needs a value; see fovea %s --help", word, line->command);
     const char *names[MAX_OPTIONS];
     int total = line->option_count + COMMON_COUNT;
+    if (optopt >= FIRST_LONG)
+        return fv_fail(FV_BAD_INPUT, "%s: --%s takes no value; see fovea %s --help", word,
+                       option_at(line, optopt - FIRST_LONG)->name, line->command);
     for (int i = 0; i < total; i++) names[i] = option_at(line, i)->name;
     int near = fv_nearest(word + strspn(word, "-"), names, total);
     if (near >= 0)
@@ -89,16 +102,16 @@ fv_status options_parse(const command_line *line, int argc, char **argv, char **
     for (int i = 0; i < total; i++)
         list[i] =
             (struct option){option_at(line, i)->name,
-                            option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL, i + 1000};
+                            option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL, i + FIRST_LONG};
     opterr = 0;
     optind = 1;
     for (int result; (result = getopt_long(argc, argv, ":h", list, &index)) != -1;) {
         if (result == 'h')
             help = true;
-        else if (result < 1000)
-            return wrong_option(line, result, argv[optind - 1]);
+        else if (result < FIRST_LONG)
+            return wrong_option(line, result, stopped_at(argv));
         else
-            FV_TRY(take(line, option_at(line, result - 1000), optarg));
+            FV_TRY(take(line, option_at(line, result - FIRST_LONG), optarg));
     }
     *word_count = argc - optind;
     *words = argv + optind; /* getopt_long() has moved the options before them */

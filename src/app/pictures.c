@@ -221,6 +221,8 @@ fv_status picture_worst(const char *path, const fv_evaluation *evaluation, const
     count = find_worst(evaluation, count < MAX_WORST ? count : MAX_WORST, worst);
     FV_TRY(fv_predictor_make(model, &predictor));
     fv_predictor_set_flips(predictor, settings->flips);
+    fv_progress progress;
+    fv_progress_start(&progress, "worst cases", count);
     fv_status status = FV_OK;
     for (; made < count && status == FV_OK; made++) {
         const fv_eval_image *image = &evaluation->images[worst[made]];
@@ -232,7 +234,9 @@ fv_status picture_worst(const char *path, const fv_evaluation *evaluation, const
                                            .photo = &cases[made].photo,
                                            .truth = cases[made].truth,
                                            .predicted = cases[made].predicted};
+        fv_progress_update(&progress, made + 1, NULL);
     }
+    fv_progress_end(&progress);
     if (status == FV_OK) status = fv_report_worst(path, "Lowest mean Dice", &classes, samples, count);
     for (int i = 0; i < made; i++) fv_eval_case_free(&cases[i]);
     fv_predictor_free(predictor);

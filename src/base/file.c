@@ -1,7 +1,9 @@
 #include "fovea/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -92,6 +94,29 @@ static int open_temporary(fv_file *file, const char *folder, const char *name) {
         if (descriptor < 0 && errno != EEXIST) return -1;
     }
     return descriptor;
+}
+
+/* Whether the name is ".NAME.PID.N.tmp" of a process that does not exist. */
+static bool is_orphan(const char *name) {
+    long pid;
+    int end = 0;
+    size_t length = strlen(name);
+    if (name[0] != '.' || length < 8 || strcmp(name + length - 4, ".tmp") != 0) return false;
+    const char *at = name + length - 4;
+    for (int dots = 0; dots < 2; dots++) /* back over ".N" and ".PID" */
+        do {
+            if (--at == name) return false;
+        } while (*at != '.');
+    bool ours = sscanf(at, ".%ld.%*u.tmp%n", &pid, &end) == 1 && at[end] == 0 && end > 0 && pid > 0;
+    return ours && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+void fv_folder_sweep(const char *path) {
+    DIR *folder = opendir(path);
+    if (!folder) return;
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (is_orphan(entry->d_name)) unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
 }
 
 fv_status fv_file_begin(fv_file *file, const char *path) {

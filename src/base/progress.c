@@ -13,6 +13,7 @@
 
 #define TERMINAL_INTERVAL_S 0.1
 #define PLAIN_INTERVAL_S 5.0
+#define PLAIN_FIRST_S 2.0
 #define BAR_CELLS 24
 #define LINE_BYTES 256
 
@@ -40,7 +41,8 @@ void fv_duration_text(double seconds, char text[32]) {
 void fv_progress_start(fv_progress *progress, const char *label, int64_t total) {
     double now = fv_seconds();
     *progress = (fv_progress){.label = label, .total = total, .started_s = now, .shown_s = now};
-    if (on_terminal()) progress->shown_s -= TERMINAL_INTERVAL_S; /* the first update draws at once */
+    progress->shown_s -=
+        on_terminal() ? TERMINAL_INTERVAL_S : PLAIN_INTERVAL_S - PLAIN_FIRST_S; /* the first comes early */
 }
 
 /* Cuts the text to the terminal's width, in front of a UTF-8 character: a wrapped line could not be redrawn. */
@@ -63,6 +65,10 @@ static void bar_text(double part, char bar[BAR_CELLS + 1]) {
     bar[BAR_CELLS] = 0;
 }
 
+void fv_progress_resume(fv_progress *progress, int64_t before) {
+    progress->before = progress->done = before;
+}
+
 void fv_progress_update(fv_progress *progress, int64_t done, const char *note) {
     progress->done = done;
     if (fv_log_is_quiet()) return;
@@ -74,7 +80,8 @@ void fv_progress_update(fv_progress *progress, int64_t done, const char *note) {
     double part = progress->total > 0 ? (double)done / (double)progress->total : 0;
     part = part < 0 ? 0 : part > 1 ? 1 : part;
     char left[32] = "?", line[LINE_BYTES], bar[BAR_CELLS + 1];
-    if (part > 0) fv_duration_text((now - progress->started_s) * (1 - part) / part, left);
+    double here = (double)(done - progress->before), rest = (double)(progress->total - done);
+    if (here > 0 && rest >= 0) fv_duration_text((now - progress->started_s) * rest / here, left);
     const char *gap = note && *note ? "  " : "";
     if (!note) note = "";
     if (!terminal) {

@@ -15,7 +15,7 @@
 #define spin_pause() ((void)0)
 #endif
 
-#define SPINS 2000 /* about 30 us */
+#define SPINS 2000 /* some 30 to 100 us: a pause is 40 to 140 cycles */
 
 typedef struct job {
     void (*body)(void *context, int64_t i, int worker);
@@ -47,9 +47,18 @@ void fv_threads_set(int count) {
     atomic_store(&wanted, count < 0 ? 0 : count);
 }
 
-static int processors(void) {
+static int processor_count = 1;
+
+static void count_processors(void) {
     cpu_set_t set;
-    return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+    if (sched_getaffinity(0, sizeof set, &set) == 0) processor_count = CPU_COUNT(&set);
+}
+
+/* Counted once: plans size their scratch by the number of threads, which must not grow under them. */
+static int processors(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, count_processors);
+    return processor_count;
 }
 
 int fv_threads(void) {

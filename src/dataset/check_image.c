@@ -101,17 +101,15 @@ static void remember_photo(const fv_image *photo, fv_record_facts *facts) {
     facts->thumbnail_mean = sum / (FV_THUMBNAIL_SIDE * FV_THUMBNAIL_SIDE);
 }
 
-/* Distinct values of the brightest channel. */
+/* Distinct levels of a mask. */
 static int count_levels(const fv_image *image) {
     bool seen[256] = {false};
     int levels = 0;
-    size_t pixels = (size_t)image->width * (size_t)image->height, channels = (size_t)image->channels;
+    size_t pixels = (size_t)image->width * (size_t)image->height;
     for (size_t i = 0; i < pixels; i++) {
-        const uint8_t *pixel = image->data + i * channels;
-        uint8_t brightest = pixel[0];
-        for (size_t c = 1; c < channels; c++) brightest = pixel[c] > brightest ? pixel[c] : brightest;
-        levels += !seen[brightest];
-        seen[brightest] = true;
+        uint8_t level = fv_mask_level(image->data + i * (size_t)image->channels, image->channels);
+        levels += !seen[level];
+        seen[level] = true;
     }
     return levels;
 }

@@ -1,9 +1,12 @@
 /* The report of the data check as text and as JSON. */
 #include "fovea/dataset/check.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <cjson/cJSON.h>
+
+#include "fovea/base/text.h"
 
 /* "none" for photographs that belong to no split. */
 static const char *split_label(int split) {
@@ -59,9 +62,19 @@ void fv_data_report_print(const fv_data_report *report, int limit, FILE *stream)
     }
 }
 
+/* Names of files and sets may hold any bytes, JSON is UTF-8. */
+static void add_text(cJSON *object, const char *name, const char *text) {
+    size_t size = strlen(text) + 1;
+    char *clean = malloc(size);
+    if (!clean) return;
+    fv_text_clean(text, clean, size);
+    cJSON_AddStringToObject(object, name, clean);
+    free(clean);
+}
+
 static cJSON *set_json(const fv_data_report *report, const fv_set_summary *set) {
     cJSON *object = cJSON_CreateObject();
-    cJSON_AddStringToObject(object, "set", set->set);
+    add_text(object, "set", set->set);
     for (int k = 0; k <= FV_SPLIT_NONE; k++) {
         cJSON *split = cJSON_AddObjectToObject(object, split_label(k));
         cJSON_AddNumberToObject(split, "photographs", set->photos[k]);
@@ -80,8 +93,8 @@ static cJSON *finding_json(const fv_finding *finding) {
     cJSON *object = cJSON_CreateObject();
     cJSON_AddStringToObject(object, "kind", fv_finding_names[finding->kind]);
     cJSON_AddStringToObject(object, "severity", finding->spoils ? "spoils" : "warning");
-    cJSON_AddStringToObject(object, "file", finding->file);
-    cJSON_AddStringToObject(object, "sentence", finding->sentence);
+    add_text(object, "file", finding->file);
+    add_text(object, "sentence", finding->sentence);
     return object;
 }
 

@@ -50,6 +50,21 @@ void fv_manifest_free(fv_manifest *manifest) {
     *manifest = (fv_manifest){0};
 }
 
+void fv_manifest_keep_classes(fv_manifest *manifest, const bool *keep) {
+    int kept = 0;
+    for (int c = 0; c < manifest->classes; c++) {
+        if (!keep[c]) continue;
+        for (int r = 0; r < manifest->count && kept < c; r++) { /* what is left out goes behind, to be freed there */
+            char **mask = manifest->records[r].mask, *path = mask[c];
+            mask[c] = mask[kept];
+            mask[kept] = path;
+        }
+        if (kept < c) memcpy(manifest->class_names[kept], manifest->class_names[c], sizeof manifest->class_names[0]);
+        kept++;
+    }
+    manifest->classes = kept;
+}
+
 /* ---- words in lists ---- */
 
 /* Whether `word` is in `list`, whose words are separated by any of `separators`; any case. */

@@ -215,6 +215,9 @@ typedef struct sheet_job {
     int columns, tile, zoom; /* px; a tile is averaged from zoom x zoom times as many pixels */
     fv_image sheet;
     fv_status status[MAX_SHEET];
+    pthread_mutex_t lock; /* of the two below */
+    fv_progress progress;
+    int64_t done;
 } sheet_job;
 
 static void shrink_into(const fv_image *photo, int zoom, uint8_t *out, int stride) {
@@ -231,9 +234,7 @@ static void shrink_into(const fv_image *photo, int zoom, uint8_t *out, int strid
         }
 }
 
-static void sheet_task(void *context, int64_t i, int worker) {
-    (void)worker;
-    sheet_job *job = context;
+static void draw_tile(sheet_job *job, int64_t i) {
     fv_phantom phantom;
     job->status[i] = fv_phantom_make(job->seed, (uint64_t)i, job->tile * job->zoom, &phantom);
     if (job->status[i] != FV_OK) return;
@@ -241,6 +242,28 @@ static void sheet_task(void *context, int64_t i, int worker) {
     size_t corner = (size_t)row * (size_t)job->tile * (size_t)stride + 3 * (size_t)(column * job->tile);
     shrink_into(&phantom.photo, job->zoom, job->sheet.data + corner, stride);
     fv_phantom_free(&phantom);
+}
+
+static void sheet_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    sheet_job *job = context;
+    draw_tile(job, i);
+    pthread_mutex_lock(&job->lock);
+    fv_progress_update(&job->progress, ++job->done, NULL);
+    pthread_mutex_unlock(&job->lock);
+}
+
+static fv_status draw_tiles(sheet_job *job, int count) {
+    if (pthread_mutex_init(&job->lock, NULL) != 0)
+        return fv_fail(FV_NO_RESOURCE, "phantoms: the system has no mutex left");
+    fv_progress_start(&job->progress, "phantoms", count);
+    fv_parallel_for(count, sheet_task, job);
+    fv_progress_end(&job->progress);
+    pthread_mutex_destroy(&job->lock);
+    for (int i = 0; i < count; i++) /* a tile can only fail for want of memory, whatever thread it happened on */
+        if (job->status[i] != FV_OK)
+            return fv_fail_memory("the contact sheet's phantoms", (unsigned long long)job->tile * 4096);
+    return FV_OK;
 }
 
 fv_status fv_phantom_sheet(const char *path, int count, uint64_t seed, int tile_px) {
@@ -252,11 +275,7 @@ fv_status fv_phantom_sheet(const char *path, int count, uint64_t seed, int tile_
     job.columns = (int)ceil(sqrt(count * 4.0 / 3.0));
     int rows = (count + job.columns - 1) / job.columns;
     FV_TRY(fv_image_make(job.columns * tile_px, rows * tile_px, 3, &job.sheet));
-    fv_parallel_for(count, sheet_task, &job);
-    fv_status status = FV_OK;
-    for (int i = 0; i < count && status == FV_OK; i++) status = job.status[i];
-    /* a tile can only fail for want of memory, whatever thread it happened on */
-    if (status != FV_OK) status = fv_fail_memory("the contact sheet's phantoms", (unsigned long long)tile_px * 4096);
+    fv_status status = draw_tiles(&job, count);
     if (status == FV_OK) status = fv_image_write_png(&job.sheet, path);
     fv_image_free(&job.sheet);
     return status;

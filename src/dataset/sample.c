@@ -21,17 +21,12 @@ size_t fv_sample_bytes(const fv_sample *sample) {
     return bytes;
 }
 
-/* Grey levels of a mask as they are; a coloured one by its brightest channel, packed in place. */
-static void keep_brightest_channel(fv_image *image) {
+/* A coloured mask made grey in place. */
+static void make_grey(fv_image *image) {
     if (image->channels == 1) return;
-    size_t pixels = (size_t)image->width * (size_t)image->height, channels = (size_t)image->channels;
-    for (size_t i = 0; i < pixels; i++) {
-        uint8_t brightest = 0;
-        for (size_t c = 0; c < channels; c++) {
-            if (image->data[i * channels + c] > brightest) brightest = image->data[i * channels + c];
-        }
-        image->data[i] = brightest;
-    }
+    size_t pixels = (size_t)image->width * (size_t)image->height;
+    for (size_t i = 0; i < pixels; i++)
+        image->data[i] = fv_mask_level(image->data + i * (size_t)image->channels, image->channels);
     image->channels = 1;
 }
 
@@ -49,7 +44,7 @@ static fv_status fit_mask(const char *path, const fv_image *photo, const char *p
     fv_image mask = {0}, binary = {0};
     FV_TRY(fv_image_read(path, 0, &mask));
     fv_status status = check_size(&mask, path, photo, photo_path);
-    if (status == FV_OK && soft) keep_brightest_channel(&mask);
+    if (status == FV_OK && soft) make_grey(&mask);
     if (status == FV_OK && !soft) status = fv_mask_from_image(&mask, threshold, &binary);
     if (status == FV_OK) status = fv_preprocess_fit_mask(preprocess, soft ? &mask : &binary, fitted);
     fv_image_free(&mask);

@@ -152,6 +152,10 @@ static fv_status summarise(fv_evaluation *e, int classes, uint64_t seed) {
     agree(e, offsetof(fv_cdr, hcdr), false, scratch, &e->hcdr);
     agree(e, offsetof(fv_cdr, area_cdr), false, scratch, &e->area_cdr);
     agree(e, offsetof(fv_cdr, vcdr), true, scratch, &e->vcdr_expert);
+    for (int i = 0; i < e->count; i++) {
+        const fv_eval_image *image = &e->images[i];
+        e->missed_discs += image->has_cdr && image->truth.disc_found && !image->predicted.disc_found;
+    }
     free(scratch);
     return status;
 }

@@ -24,12 +24,13 @@ static void put_estimate(cJSON *object, const char *name, const fv_estimate *e) 
     put(item, "n", e->n);
 }
 
-static void put_agreement(cJSON *object, const char *name, const fv_agreement *a) {
+static cJSON *put_agreement(cJSON *object, const char *name, const fv_agreement *a) {
     cJSON *item = cJSON_AddObjectToObject(object, name);
     put(item, "mae", a->mae);
     put(item, "bias", a->bias);
     put(item, "r", a->r);
     put(item, "n", a->n);
+    return item;
 }
 
 char *fv_evaluation_json(const fv_evaluation *e, const fv_model_spec *spec) {
@@ -46,7 +47,7 @@ char *fv_evaluation_json(const fv_evaluation *e, const fv_model_spec *spec) {
     cJSON *mean = cJSON_AddObjectToObject(root, "mean");
     put_estimate(mean, "dice", &e->mean_dice);
     put_estimate(mean, "iou", &e->mean_iou);
-    put_agreement(root, "vcdr", &e->vcdr);
+    put(put_agreement(root, "vcdr", &e->vcdr), "missed", e->missed_discs);
     put_agreement(root, "hcdr", &e->hcdr);
     put_agreement(root, "area_cdr", &e->area_cdr);
     put_agreement(root, "vcdr_expert", &e->vcdr_expert);
@@ -80,7 +81,7 @@ static void write_cell(FILE *stream, double value) {
 static void write_row(FILE *stream, const fv_eval_image *image, const fv_model_spec *spec, const fv_record *record) {
     fv_csv_write_cell(stream, record->set, ',');
     fv_csv_write_cell(stream, record->name, ',');
-    fprintf(stream, "%d", image->predicted.disc_height_px);
+    if (image->has_cdr) fprintf(stream, "%d", image->predicted.disc_height_px);
     for (int c = 0; c < spec->classes; c++) {
         write_cell(stream, image->dice[c]);
         write_cell(stream, image->iou[c]);

@@ -217,6 +217,11 @@ static fv_status layout_allocate(const fv_graph *graph, fv_plan_layout *layout) 
 fv_status fv_plan_layout_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count,
                               fv_value loss, fv_plan_layout *layout) {
     *layout = (fv_plan_layout){.loss = loss};
+    bool complete = mode == FV_PLAN_INFER || (loss != FV_NO_VALUE && graph->values[loss].producer >= 0);
+    for (int i = 0; i < keep_count; i++) complete = complete && keep[i] != FV_NO_VALUE;
+    if (!complete)
+        return fv_fail(FV_BAD_INPUT,
+                       "a plan needs values that the graph has: a loss that a node makes, and no missing output");
     planner p = {.graph = graph, .layout = layout, .train = mode == FV_PLAN_TRAIN};
     p.end = (p.train ? 2 : 1) * graph->node_count - 1;
     size_t values = (size_t)graph->value_count + 1;

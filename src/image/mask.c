@@ -110,19 +110,12 @@ static void fill_run(fv_image *mask, const mask_run *run, uint8_t value) {
     memset(mask->data + (size_t)run->y * (size_t)mask->width + run->x0, value, (size_t)(run->x1 - run->x0 + 1));
 }
 
-static uint8_t brightest_channel(const uint8_t *pixel, int channels) {
-    uint8_t brightest = 0;
-    for (int c = 0; c < channels; c++)
-        if (pixel[c] > brightest) brightest = pixel[c];
-    return brightest;
-}
-
 fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask) {
     FV_TRY(fv_image_make(image->width, image->height, 1, mask));
     size_t count = pixel_count(mask);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = image->data + i * (size_t)image->channels;
-        mask->data[i] = brightest_channel(pixel, image->channels) > threshold ? 255 : 0;
+        mask->data[i] = fv_mask_level(pixel, image->channels) > threshold ? 255 : 0;
     }
     return FV_OK;
 }

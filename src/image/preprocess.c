@@ -89,8 +89,10 @@ void fv_preprocess_sample(const fv_preprocess *settings, const fv_image *work, f
     fv_preprocess_normalise(settings->normalise, out, (size_t)size * (size_t)size);
 }
 
+/* ImageNet's, of levels 0..1. */
+static const float mean[3] = {0.485F, 0.456F, 0.406F}, deviation[3] = {0.229F, 0.224F, 0.225F};
+
 void fv_preprocess_normalise(fv_normalise how, float *rgb, size_t count) {
-    static const float mean[3] = {0.485F, 0.456F, 0.406F}, deviation[3] = {0.229F, 0.224F, 0.225F};
     switch (how) {
     case FV_NORMALISE_UNIT:
         for (size_t i = 0; i < 3 * count; i++) rgb[i] /= 255;
@@ -103,5 +105,24 @@ void fv_preprocess_normalise(fv_normalise how, float *rgb, size_t count) {
             for (size_t c = 0; c < 3; c++) rgb[i + c] = (rgb[i + c] / 255 - mean[c]) / deviation[c];
         }
         break;
+    }
+}
+
+static float denormalised(fv_normalise how, float value, size_t channel) {
+    switch (how) {
+    case FV_NORMALISE_UNIT:
+        return value * 255;
+    case FV_NORMALISE_SIGNED:
+        return (value + 1) * 127.5F;
+    case FV_NORMALISE_IMAGENET:
+        return (value * deviation[channel] + mean[channel]) * 255;
+    }
+    return 0;
+}
+
+void fv_preprocess_denormalise(fv_normalise how, const float *values, size_t count, uint8_t *rgb) {
+    for (size_t i = 0; i < 3 * count; i++) {
+        float level = denormalised(how, values[i], i % 3);
+        rgb[i] = level > 0 ? (uint8_t)(level < 255 ? level + 0.5F : 255) : 0;
     }
 }

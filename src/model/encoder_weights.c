@@ -25,13 +25,15 @@ static fv_status encoder_tensor_check(const fv_param *param, const fv_safetensor
 }
 
 /* OIHW -> {kh, kw, in, out}; a vector is the case 1x1x1. */
-static void kernel_transpose(const float *oihw, fv_shape s, fv_real *hwio) {
+static void kernel_transpose(const char *oihw, fv_shape s, fv_real *hwio) {
     size_t kh = (size_t)s.n, kw = (size_t)s.h, in = (size_t)s.w, out = (size_t)s.c;
     for (size_t u = 0; u < kh; u++)
         for (size_t v = 0; v < kw; v++)
             for (size_t c = 0; c < in; c++)
                 for (size_t f = 0; f < out; f++)
-                    hwio[((u * kw + v) * in + c) * out + f] = oihw[((f * in + c) * kh + u) * kw + v];
+                    memcpy(&hwio[((u * kw + v) * in + c) * out + f],
+                           oihw + (((f * in + c) * kh + u) * kw + v) * sizeof(float),
+                           sizeof(float)); /* the file's data may be unaligned */
 }
 
 /* The files say in their metadata which padding they were trained with. */

@@ -23,11 +23,33 @@ static const network *network_find(const char *name) {
     return NULL;
 }
 
+/* Names stand in file names (NAME_disc.png) and in keys of INI, CSV and JSON. */
+static fv_status check_class_name(const fv_model_spec *spec, int c) {
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    const char *name = spec->class_names[c];
+    if (!*name || name[strspn(name, letters)])
+        return fv_fail(FV_BAD_INPUT, "the class name \"%s\" does not fit: use letters a-z A-Z, digits, _ and - only",
+                       name);
+    if (strcmp(name, "overlay") == 0 || strcmp(name, "panel") == 0)
+        return fv_fail(FV_BAD_INPUT, "no class can be named %s: its mask would have the file name of a picture", name);
+    if (fv_model_class(spec, name) != c) return fv_fail(FV_BAD_INPUT, "%s is named twice", name);
+    return FV_OK;
+}
+
+fv_status fv_model_classes_check(const fv_model_spec *spec) {
+    if (spec->classes < 1 || spec->classes > FV_MAX_CLASSES)
+        return fv_fail(FV_BAD_INPUT, "%d classes; a model has 1 to %d", spec->classes, FV_MAX_CLASSES);
+    for (int c = 0; c < spec->classes; c++) FV_TRY(check_class_name(spec, c));
+    return FV_OK;
+}
+
 fv_status fv_model_spec_check(const fv_model_spec *spec) {
     if (!network_find(spec->network))
         return fv_fail(FV_BAD_INPUT, "the network \"%s\" is not known; known: mobilenetv2_unet", spec->network);
-    if (spec->classes < 1 || spec->classes > FV_MAX_CLASSES)
-        return fv_fail(FV_BAD_INPUT, "%d classes; a model has 1 to %d", spec->classes, FV_MAX_CLASSES);
+    FV_TRY(fv_model_classes_check(spec));
+    if (spec->preprocess.enhance == FV_ENHANCE_LAB_CLAHE && !(spec->preprocess.clahe_clip > 0))
+        return fv_fail(FV_BAD_INPUT, "the clip limit %g of CLAHE must be above 0 (2 is usual)",
+                       spec->preprocess.clahe_clip);
     if (!(spec->width >= 0.1 && spec->width <= 4))
         return fv_fail(FV_BAD_INPUT, "the width multiplier %g is outside 0.1 .. 4", spec->width);
     int size = spec->preprocess.size, lower = size / 32 * 32;

@@ -198,6 +198,7 @@ fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model
     fv_model_spec spec;
     *model = NULL;
     FV_TRY(spec_read(file, &spec));
+    if (fv_model_spec_check(&spec) != FV_OK) return fv_fail(FV_BAD_INPUT, "%s: %s", file->path, fv_error());
     FV_TRY(fv_model_make(&spec, 0, model));
     fv_status status = fv_model_read_values(*model, file);
     if (status == FV_OK) return FV_OK;

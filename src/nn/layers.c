@@ -7,9 +7,10 @@ const fv_padding fv_same = {.mode = FV_PAD_SAME};
 /* "<layer>.<part>": the full name of a parameter below its layer. */
 static fv_value layer_param(fv_graph *g, const char *layer, const char *part, fv_shape shape, fv_init init, int fan_in,
                             int fan_out, bool trainable) {
-    char name[FV_NAME_MAX];
-    snprintf(name, sizeof name, "%s.%s", layer, part);
-    return fv_graph_param(g, name, shape, init, fan_in, fan_out, trainable);
+    fv_graph_enter(g, layer);
+    fv_value param = fv_graph_param(g, part, shape, init, fan_in, fan_out, trainable);
+    fv_graph_leave(g);
+    return param;
 }
 
 static fv_shape vector_shape(int channels) {

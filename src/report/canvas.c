@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "fovea/base/file.h"
-#include "fovea/base/memory.h"
+#include "fovea/base/text.h"
+#include "fovea/report/picture.h"
 
-#define CAIRO_MAX_SIDE 32767
 #define TEXT_MAX 512 /* bytes of one text that are drawn */
 
 static fv_status check_cairo(cairo_status_t status, const char *what) {
@@ -18,11 +18,11 @@ static fv_status check_cairo(cairo_status_t status, const char *what) {
 
 fv_status fv_canvas_make(int64_t width, int64_t height, fv_canvas *canvas) {
     *canvas = (fv_canvas){0};
-    if (width < 1 || height < 1 || width > CAIRO_MAX_SIDE || height > CAIRO_MAX_SIDE)
+    if (width < 1 || height < 1 || width > FV_REPORT_MAX_SIDE || height > FV_REPORT_MAX_SIDE)
         return fv_fail(FV_BAD_INPUT,
                        "a picture of %lld x %lld px can't be drawn: each side must lie in 1..%d; draw fewer or smaller "
                        "images in one picture",
-                       (long long)width, (long long)height, CAIRO_MAX_SIDE);
+                       (long long)width, (long long)height, FV_REPORT_MAX_SIDE);
     canvas->width = (int)width;
     canvas->height = (int)height;
     canvas->surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, canvas->width, canvas->height);
@@ -91,37 +91,6 @@ void fv_canvas_set_colour(const fv_canvas *canvas, uint32_t colour, double alpha
                           alpha);
 }
 
-/* Bytes of the well-formed UTF-8 character at `s`, 0 where there is none. (RFC 3629, section 4; cairo refuses all
- * else.) */
-static int utf8_length(const unsigned char *s) {
-    if (s[0] < 0x80) return 1;
-    if (s[0] < 0xC2 || s[0] > 0xF4) return 0;
-    const int length = s[0] < 0xE0 ? 2 : s[0] < 0xF0 ? 3 : 4;
-    for (int i = 1; i < length; i++)
-        if ((s[i] & 0xC0) != 0x80) return 0;
-    const bool overlong = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xF0 && s[1] < 0x90);
-    const bool outside = (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF4 && s[1] > 0x8F);
-    return overlong || outside ? 0 : length;
-}
-
-/* Copies at most `size` - 1 bytes of text; bytes that are not UTF-8, and control characters, become '?'. */
-static void clean_text(const char *text, char *out, size_t size) {
-    size_t used = 0;
-    for (const unsigned char *s = (const unsigned char *)text; *s;) {
-        const int length = utf8_length(s);
-        if (used + (size_t)(length ? length : 1) >= size) break;
-        if (length == 0 || *s < 0x20) {
-            out[used++] = '?';
-            s++;
-        } else {
-            memcpy(out + used, s, (size_t)length);
-            used += (size_t)length;
-            s += length;
-        }
-    }
-    out[used] = 0;
-}
-
 static double advance_of(cairo_t *cr, const char *text) {
     cairo_text_extents_t extents;
     cairo_text_extents(cr, text, &extents);
@@ -144,7 +113,7 @@ static void prepare_text(const fv_canvas *canvas, const char *text, const fv_tex
     cairo_select_font_face(canvas->cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
                            style->bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
     cairo_set_font_size(canvas->cr, style->size);
-    clean_text(text ? text : "", out, TEXT_MAX - 4);
+    fv_text_clean(text ? text : "", out, TEXT_MAX - 4);
     if (style->max_width > 0) shorten(canvas->cr, out, style->max_width);
 }
 
@@ -175,9 +144,9 @@ fv_rect fv_rect_fit(fv_rect cell, double width, double height) {
 
 /* Pixels of the image as cairo's 0x00RRGGBB. */
 static fv_status surface_of(const fv_image *image, uint32_t tint, cairo_surface_t **surface) {
-    if (image->width > CAIRO_MAX_SIDE || image->height > CAIRO_MAX_SIDE)
+    if (image->width > FV_REPORT_MAX_SIDE || image->height > FV_REPORT_MAX_SIDE)
         return fv_fail(FV_BAD_INPUT, "an image of %d x %d px can't be drawn: a side must not exceed %d px",
-                       image->width, image->height, CAIRO_MAX_SIDE);
+                       image->width, image->height, FV_REPORT_MAX_SIDE);
     *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
     fv_status status = check_cairo(cairo_surface_status(*surface), "an image in a picture");
     if (status != FV_OK) {

@@ -10,11 +10,15 @@
 
 /* ---- JSON: numbers that are not finite become null, and null becomes `absent` ---- */
 
+/* All 17 digits: cJSON's own printing may lose the last bit, and a resumed run must not differ by it. */
+static cJSON *exact_number(double value) {
+    char text[32];
+    snprintf(text, sizeof text, "%.17g", value);
+    return isfinite(value) ? cJSON_CreateRaw(text) : cJSON_CreateNull();
+}
+
 static void put_number(cJSON *object, const char *name, double value) {
-    if (isfinite(value))
-        cJSON_AddNumberToObject(object, name, value);
-    else
-        cJSON_AddNullToObject(object, name);
+    cJSON_AddItemToObject(object, name, exact_number(value));
 }
 
 static double get_number(const cJSON *object, const char *name, double absent) {
@@ -29,8 +33,7 @@ static int get_integer(const cJSON *object, const char *name) {
 
 static void put_classes(cJSON *object, const char *name, const double *values, int classes) {
     cJSON *array = cJSON_AddArrayToObject(object, name);
-    for (int c = 0; c < classes; c++)
-        cJSON_AddItemToArray(array, isnan(values[c]) ? cJSON_CreateNull() : cJSON_CreateNumber(values[c]));
+    for (int c = 0; c < classes; c++) cJSON_AddItemToArray(array, exact_number(values[c]));
 }
 
 static void get_classes(const cJSON *object, const char *name, double *values, int classes) {

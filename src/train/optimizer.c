@@ -43,9 +43,9 @@ static double gradient_norm(const fv_params *params) {
         const float *g = params->gradients + params->list[p].offset;
         for (size_t i = 0; i < params->list[p].count; i += 256) {
             size_t end = i + 256 < params->list[p].count ? i + 256 : params->list[p].count;
-            float sum = 0;
-            for (size_t j = i; j < end; j++) sum += g[j] * g[j];
-            total += (double)sum;
+            double sum = 0;
+            for (size_t j = i; j < end; j++) sum += (double)g[j] * (double)g[j];
+            total += sum;
         }
     }
     return sqrt(total);

@@ -30,14 +30,12 @@ static void classes_from_config(fv_config *config, fv_model_spec *spec) {
             fv_config_complain(config, "model", "classes", "at most %d names of at most 31 letters", FV_MAX_CLASSES);
             return;
         }
-        if (fv_model_class(spec, word) >= 0) {
-            fv_config_complain(config, "model", "classes", "%s is named twice", word);
-            return;
-        }
         strcpy(spec->class_names[spec->classes++], word);
     }
     if (spec->classes == 0)
         fv_config_complain(config, "model", "classes", "give at least one name, for example disc cup");
+    else if (fv_model_classes_check(spec) != FV_OK)
+        fv_config_complain(config, "model", "classes", "%s", fv_error());
     double threshold = fv_config_number(config, "model", "threshold", 0.5, 0.01, 0.99);
     for (int c = 0; c < spec->classes; c++) spec->thresholds[c] = threshold;
 }
@@ -48,7 +46,7 @@ static void preprocess_from_config(fv_config *config, fv_convention convention, 
     pre->fit = (fv_fit)fv_config_choice(config, "preprocess", "fit", FV_FIT_LETTERBOX, fv_fit_names);
     pre->enhance =
         (fv_enhance)fv_config_choice(config, "preprocess", "enhance", FV_ENHANCE_LAB_CLAHE, fv_enhance_names);
-    pre->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", 2.0, 0, 1000);
+    pre->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", 2.0, 0.01, 1000);
     pre->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", 8, 1, 64);
     int standard = convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
     pre->normalise = (fv_normalise)fv_config_choice(config, "preprocess", "normalise", standard, fv_normalise_names);
@@ -104,7 +102,7 @@ static void optimizer_from_config(fv_config *config, fv_optimizer_settings *o) {
     o->encoder_rate = fv_config_number(config, "optimizer", "encoder_rate", o->rate, 0, 10);
     o->beta1 = fv_config_number(config, "optimizer", "beta1", 0.9, 0, 0.999999);
     o->beta2 = fv_config_number(config, "optimizer", "beta2", 0.999, 0, 0.999999);
-    o->epsilon = fv_config_number(config, "optimizer", "epsilon", 1e-8, 0, 1);
+    o->epsilon = fv_config_number(config, "optimizer", "epsilon", 1e-8, 1e-16, 1);
     o->weight_decay = fv_config_number(config, "optimizer", "weight_decay", 0, 0, 1);
     o->clip_norm = fv_config_number(config, "optimizer", "clip_norm", 0, 0, 1e9);
     o->average_decay = fv_config_number(config, "optimizer", "average_decay", 0, 0, 0.999999);

@@ -1,12 +1,15 @@
 #include "fovea/train/train.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fovea/base/log.h"
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
+#include "fovea/base/version.h"
 #include "fovea/nn/layers.h"
 #include "step.h"
 
@@ -36,6 +39,7 @@ typedef struct trainer {
 
 static fv_status make_paths(trainer *t) {
     FV_TRY(fv_folder_make(t->settings->dir));
+    fv_folder_sweep(t->settings->dir);
     FV_TRY(fv_path_join(t->last_path, t->settings->dir, LAST_FILE));
     FV_TRY(fv_path_join(t->best_path, t->settings->dir, BEST_FILE));
     FV_TRY(fv_path_join(t->history_path, t->settings->dir, "history.csv"));
@@ -102,6 +106,10 @@ static bool is_last_epoch(const trainer *t) {
     return t->state.stopped_early || t->state.epoch >= t->settings->epochs;
 }
 
+static bool out_of_patience(const trainer *t) {
+    return t->settings->patience > 0 && t->state.epoch - t->state.best_epoch >= t->settings->patience;
+}
+
 static fv_status resume(trainer *t) {
     char *before;
     FV_TRY(fv_checkpoint_load(t->last_path, t->model, &t->optimizer, &t->state, &before));
@@ -111,6 +119,7 @@ static fv_status resume(trainer *t) {
         t->state.batch = 0;
         t->state.loss_sum = t->state.dice_sum = 0;
     }
+    t->state.stopped_early = t->state.stopped_early && out_of_patience(t); /* the settings may be more patient now */
     if (is_last_epoch(t)) return FV_OK;
     fv_log_info("going on from %s: epoch %d of %d%s", t->last_path, t->state.epoch + 1, t->settings->epochs,
                 t->state.batch ? ", in its midst" : "");
@@ -164,28 +173,29 @@ static fv_status save_last(const trainer *t) {
     return fv_checkpoint_save(t->last_path, t->model, &t->optimizer, &t->state, t->config_text);
 }
 
-static double current_factor(const trainer *t) {
+static double rate_factor(const trainer *t, int64_t step) {
     int64_t per_epoch = fv_loader_batches(t->loader);
-    return fv_schedule_factor(&t->settings->schedule, &t->state.plateau, t->optimizer.step,
-                              per_epoch * t->settings->epochs, per_epoch);
+    return fv_schedule_factor(&t->settings->schedule, &t->state.plateau, step, per_epoch * t->settings->epochs,
+                              per_epoch);
 }
 
 static fv_status report_nonfinite(trainer *t) {
     bool in_backward;
     const char *layer =
         fv_plan_find_nonfinite(t->step.plan, t->settings->seed, (uint64_t)t->optimizer.step, &in_backward);
-    return fv_fail(
-        FV_BAD_INPUT,
-        "the loss is not a finite number at epoch %d, batch %d: the first such value is in the %s of layer %s; lower "
-        "optimizer.rate or set optimizer.clip_norm, and start again: the checkpoint is as it was",
-        t->state.epoch + 1, t->state.batch + 1, in_backward ? "gradient" : "output", layer ? layer : "loss");
+    return fv_fail(FV_BAD_INPUT,
+                   "the loss or its gradient is not a finite number at epoch %d, batch %d: the first such value is in "
+                   "the %s of layer %s; lower "
+                   "optimizer.rate or set optimizer.clip_norm, and start again: the checkpoint is as it was",
+                   t->state.epoch + 1, t->state.batch + 1, in_backward ? "gradient" : "output", layer ? layer : "loss");
 }
 
 static fv_status train_batch(trainer *t) {
     const fv_batch *batch;
     FV_TRY(fv_loader_get(t->loader, t->state.epoch, t->state.batch, &batch));
     double loss = fv_train_step_run(&t->step, batch, t->settings->seed, (uint64_t)t->optimizer.step);
-    if (!isfinite(loss) || !isfinite(fv_optimizer_step(&t->optimizer, current_factor(t)))) return report_nonfinite(t);
+    if (!isfinite(loss) || !isfinite(fv_optimizer_step(&t->optimizer, rate_factor(t, t->optimizer.step))))
+        return report_nonfinite(t);
     t->state.loss_sum += loss;
     t->state.dice_sum += fv_train_step_dice(&t->step, batch);
     t->state.batch++;
@@ -239,18 +249,28 @@ static fv_status keep_if_best(trainer *t, const fv_epoch *row, bool *improved) {
     FV_TRY(fv_safetensors_writer_make(&writer));
     fv_status status = fv_model_add_to(t->shown, NULL, writer);
     if (status == FV_OK) status = fv_safetensors_add_metadata(writer, "fovea.config", t->config_text);
+    if (status == FV_OK) status = fv_safetensors_add_metadata(writer, "fovea.revision", fv_revision());
     if (status == FV_OK) return fv_safetensors_write(writer, t->best_path);
     fv_safetensors_writer_free(writer);
     return status;
 }
 
+/* The text behind what is there already, cut to the room. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t size, const char *format, ...) {
+    size_t length = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + length, size - length, format, arguments);
+    va_end(arguments);
+}
+
 static void log_epoch(const trainer *t, const fv_epoch *row, bool improved) {
     char text[512];
-    int n = snprintf(text, sizeof text, "epoch %3d  loss %.4f", row->epoch, row->train_loss);
-    if (!isnan(row->val_loss)) n += snprintf(text + n, sizeof text - (size_t)n, "  val loss %.4f", row->val_loss);
+    snprintf(text, sizeof text, "epoch %3d  loss %.4f", row->epoch, row->train_loss);
+    if (!isnan(row->val_loss)) append(text, sizeof text, "  val loss %.4f", row->val_loss);
     for (int c = 0; c < t->settings->model.classes && !isnan(row->val_loss); c++)
-        n += snprintf(text + n, sizeof text - (size_t)n, "  %s Dice %.4f IoU %.4f", t->settings->model.class_names[c],
-                      row->val_dice[c], row->val_iou[c]);
+        append(text, sizeof text, "  %s Dice %.4f IoU %.4f", t->settings->model.class_names[c], row->val_dice[c],
+               row->val_iou[c]);
     fv_log_info("%s%s", text, improved ? "  best" : "");
 }
 
@@ -260,7 +280,7 @@ static fv_status finish_epoch(trainer *t) {
     const fv_train_settings *s = t->settings;
     int batches = fv_loader_batches(t->loader);
     fv_epoch row = {.epoch = t->state.epoch + 1,
-                    .rate = s->optimizer.rate * current_factor(t),
+                    .rate = s->optimizer.rate * rate_factor(t, t->optimizer.step - 1),
                     .train_loss = t->state.loss_sum / batches,
                     .train_dice = t->state.dice_sum / batches,
                     .val_loss = NAN,
@@ -271,13 +291,13 @@ static fv_status finish_epoch(trainer *t) {
         memcpy(t->shown->params.values, fv_optimizer_weights(&t->optimizer), t->shown->params.total * sizeof(float));
         if (t->validation.count) fv_validation_measure(&t->validation, t->predictor, &row);
         FV_TRY(keep_if_best(t, &row, &improved));
-        fv_plateau_update(&s->schedule, &t->state.plateau, t->validation.count ? row.val_loss : row.train_loss);
+        fv_plateau_update(&s->schedule, &t->state.plateau, isnan(row.val_loss) ? row.train_loss : row.val_loss);
     }
     FV_TRY(fv_history_append(&t->state.history, &row));
     t->state.epoch++;
     t->state.batch = 0;
     t->state.loss_sum = t->state.dice_sum = t->state.epoch_seconds = 0;
-    t->state.stopped_early = s->patience > 0 && row.epoch - t->state.best_epoch >= s->patience;
+    t->state.stopped_early = validated && out_of_patience(t);
     FV_TRY(fv_history_write(&t->state.history, &s->model, t->history_path));
     log_epoch(t, &row, improved);
     if (!validated || !t->hooks || !t->hooks->on_epoch) return FV_OK;
@@ -285,13 +305,20 @@ static fv_status finish_epoch(trainer *t) {
     return t->hooks->on_epoch(t->hooks->context, &view);
 }
 
+/* Killed before its first checkpoint, a run started over must not go on from the old run's, nor show its results. */
+static fv_status replace_old_run(trainer *t) {
+    if (fv_file_exists(t->last_path)) FV_TRY(save_last(t));
+    remove(t->best_path);
+    remove(t->history_path);
+    return FV_OK;
+}
+
 static fv_status train_epochs(trainer *t) {
     fv_progress progress;
     int64_t batches = fv_loader_batches(t->loader);
     fv_progress_start(&progress, "training", batches * t->settings->epochs);
-    /* Killed before its first checkpoint, a run started over must not go on from the old run's. */
-    bool replaces = t->settings->fresh && fv_file_exists(t->last_path);
-    fv_status status = replaces ? save_last(t) : FV_OK;
+    fv_progress_resume(&progress, t->state.epoch * batches + t->state.batch);
+    fv_status status = t->settings->fresh ? replace_old_run(t) : FV_OK;
     while (status == FV_OK && !is_last_epoch(t)) {
         status = train_batches(t, &progress);
         fv_progress_end(&progress);

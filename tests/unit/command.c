@@ -43,7 +43,6 @@ int command_setup(void **state) {
     find_program();
     unsetenv("FOVEA_WEIGHTS");
     unsetenv("FOVEA_CPU");
-    /* Threads that wait by spinning take a multiple of the time while other tests keep the processors busy. */
     /* A leak checker's remark about what it passes over is no sentence of the program. */
     const char *leaks = getenv("LSAN_OPTIONS");
     char options[4096];

@@ -273,6 +273,20 @@ static void progress_elsewhere_is_a_plain_line(void **state) {
     assert_string_equal(text, "train: 50 of 200 (25 %), 3 min 00 s left  loss 0.31\n");
 }
 
+/* Resumed at 150 of 200: 10 more took 60 s, so the other 40 take 4 minutes. */
+static void progress_of_a_resumed_run_measures_itself(void **state) {
+    (void)state;
+    fv_progress progress;
+    capture();
+    fv_progress_start(&progress, "train", 200);
+    fv_progress_resume(&progress, 150);
+    progress.started_s -= 60;
+    progress.shown_s -= 60;
+    fv_progress_update(&progress, 160, NULL);
+    fv_progress_end(&progress);
+    assert_string_equal(release(), "train: 160 of 200 (80 %), 4 min 00 s left\n");
+}
+
 static void progress_is_silent_when_quiet(void **state) {
     (void)state;
     fv_progress progress;
@@ -389,6 +403,7 @@ int main(void) {
         cmocka_unit_test(level_can_be_lowered_only),
         cmocka_unit_test(quiet_silences_information_only),
         cmocka_unit_test(progress_elsewhere_is_a_plain_line),
+        cmocka_unit_test(progress_of_a_resumed_run_measures_itself),
         cmocka_unit_test(progress_is_silent_when_quiet),
         cmocka_unit_test(progress_on_a_terminal_is_redrawn),
         cmocka_unit_test(durations_read_well),

@@ -201,8 +201,29 @@ static void stems_lose_folder_and_extension(void **state) {
     }
 }
 
+static void sweep_takes_only_what_dead_processes_left(void **state) {
+    (void)state;
+    char folder[FV_PATH_MAX], alive[64], path[FV_PATH_MAX];
+    snprintf(folder, sizeof folder, "%s", temporary_path("swept"));
+    assert_int_equal(fv_folder_make(folder), FV_OK);
+    snprintf(alive, sizeof alive, ".last.%ld.0.tmp", (long)getpid());
+    const char *const names[] = {".last.safetensors.999999999.3.tmp", alive, "notes.tmp", ".x.tmp", "last.safetensors"};
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(fv_path_join(path, folder, names[i]), FV_OK);
+        assert_int_equal(fv_file_write(path, "x", 1), FV_OK);
+    }
+    fv_folder_sweep(folder);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(fv_path_join(path, folder, names[i]), FV_OK);
+        assert_int_equal(fv_file_exists(path), i > 0);
+        remove(path);
+    }
+    rmdir(folder);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sweep_takes_only_what_dead_processes_left),
         cmocka_unit_test(written_file_reads_back),
         cmocka_unit_test(old_content_stands_until_commit),
         cmocka_unit_test(two_writers_do_not_meet),

@@ -33,6 +33,9 @@ fv_status fv_file_read(const char *path, size_t limit, void **data, size_t *byte
 /* Anything but a folder. */
 bool fv_file_exists(const char *path);
 bool fv_folder_exists(const char *path);
+/* Removes the temporary files that killed processes left in a folder: those of fv_file_begin() whose process is gone.
+ */
+void fv_folder_sweep(const char *path);
 /* mkdir -p. */
 fv_status fv_folder_make(const char *path);
 /* Joins folder and name with one '/', name alone when it is absolute or folder is "". Fails when it does not fit. */

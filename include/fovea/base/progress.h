@@ -8,6 +8,7 @@
 typedef struct fv_progress {
     const char *label; /* kept by reference */
     int64_t total, done;
+    int64_t before;            /* done by an earlier process: no measure of this one's speed */
     double started_s, shown_s; /* fv_seconds() of the start and of the last line */
 } fv_progress;
 
@@ -15,6 +16,8 @@ typedef struct fv_progress {
 double fv_seconds(void);
 
 void fv_progress_start(fv_progress *progress, const char *label, int64_t total);
+/* Right after the start: `before` of `total` were done earlier. */
+void fv_progress_resume(fv_progress *progress, int64_t before);
 /* `done` of `total` are finished; `note` (may be NULL) stands behind the bar, for example "loss 0.31". Draws at most
    ten times a second on a terminal and once in five seconds elsewhere. */
 void fv_progress_update(fv_progress *progress, int64_t done, const char *note);

@@ -6,7 +6,8 @@
 
 #define FV_MAX_THREADS 64
 
-/* Number of threads for fv_parallel_for(), 1 .. FV_MAX_THREADS; 0 means all processors of this process. */
+/* Number of threads for fv_parallel_for(), 1 .. FV_MAX_THREADS; 0 means all processors that the process had when it
+   first asked. Not to be raised while a plan exists: its scratch is sized by this number. */
 void fv_threads_set(int count);
 int fv_threads(void);
 

@@ -59,6 +59,8 @@ typedef struct fv_split_settings {
 /* An empty manifest of the classes of `spec`. */
 void fv_manifest_init(fv_manifest *manifest, const fv_model_spec *spec);
 void fv_manifest_free(fv_manifest *manifest);
+/* Leaves the classes c with keep[c] (manifest->classes flags, at least one set), in their order. */
+void fv_manifest_keep_classes(fv_manifest *manifest, const bool *keep);
 /* Sets one column of `source` from "column=name in the table", the command line's --column: column is name, fundus,
    fov, split, patient, cdr, a class of `spec` or its first usual name (od, oc, bv). `source` keeps a pointer into
    `assignment`. */

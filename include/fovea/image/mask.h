@@ -7,8 +7,15 @@
 
 #include "fovea/image/image.h"
 
-/* 255 where the pixel is above `threshold`, 0 elsewhere. A colour image counts by its brightest channel. Result has 1
- * channel. */
+/* Level of a pixel of a mask that is not yet binary: a coloured one counts by its brightest channel. */
+static inline uint8_t fv_mask_level(const uint8_t *pixel, int channels) {
+    uint8_t brightest = pixel[0];
+    for (int c = 1; c < channels; c++)
+        if (pixel[c] > brightest) brightest = pixel[c];
+    return brightest;
+}
+
+/* 255 where the pixel is above `threshold`, 0 elsewhere; of fv_mask_level(). Result has 1 channel. */
 fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask);
 /* Keeps the component (8-connected) with most pixels; of equals the first in reading order. */
 fv_status fv_mask_keep_largest(fv_image *mask);

@@ -53,5 +53,7 @@ fv_status fv_preprocess_fit_mask(const fv_preprocess *settings, const fv_image *
 void fv_preprocess_sample(const fv_preprocess *settings, const fv_image *work, float *out);
 /* Step 4 alone, in place on `count` RGB pixels of range 0..255. */
 void fv_preprocess_normalise(fv_normalise how, float *rgb, size_t count);
+/* Step 4 undone, to look at an input: `count` pixels of normalised values -> levels 0..255, rounded, bounded. */
+void fv_preprocess_denormalise(fv_normalise how, const float *values, size_t count, uint8_t *rgb);
 
 #endif

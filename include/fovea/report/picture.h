@@ -22,6 +22,7 @@ typedef struct fv_report_classes {
 } fv_report_classes;
 
 #define FV_REPORT_MAX_CLASSES 8
+#define FV_REPORT_MAX_SIDE 32767 /* px, of a photograph and of a picture: cairo's bound */
 
 /* Colour of a class by its name, of an unknown name by its index: 0xRRGGBB. Its series in charts should have it too. */
 uint32_t fv_report_class_colour(const char *name, int index);
