@@ -135,7 +135,8 @@ static fv_status sample_tile(const run_setup *setup, const fv_batch *batch, int 
     fv_image photo = {0}, masks[FV_MAX_CLASSES] = {0};
     fv_status status = fv_image_make(size, size, 3, &photo);
     if (status == FV_OK)
-        fv_preprocess_denormalise(spec->preprocess.normalise, batch->input + (size_t)i * pixels * 3, pixels, photo.data);
+        fv_preprocess_denormalise(spec->preprocess.normalise, batch->input + (size_t)i * pixels * 3, pixels,
+                                  photo.data);
     for (int c = 0; c < spec->classes && status == FV_OK; c++) {
         status = fv_image_make(size, size, 1, &masks[c]);
         for (size_t p = 0; p < pixels && status == FV_OK; p++)

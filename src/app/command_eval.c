@@ -96,7 +96,8 @@ fv_status command_eval(int argc, char **argv) {
          0},
         {"mask-threshold", OPTION_INTEGER, &a.mask_threshold, "N",
          "mask pixels above N belong to the class (default 127)", 0, 254},
-        {"flips", OPTION_FLAG, &a.flips, NULL, "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
+        {"flips", OPTION_FLAG, &a.flips, NULL,
+         "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
         {"out", OPTION_TEXT, &a.out, "DIR", "evaluation.json, images.csv (a row a photograph), worst.png", 0, 0},
     };

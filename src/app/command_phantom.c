@@ -12,7 +12,8 @@ fv_status command_phantom(int argc, char **argv) {
         {"count", OPTION_INTEGER, &count, "N", "how many (default 20; on a sheet at most 100)", 1, 100000},
         {"seed", OPTION_INTEGER, &seed, "S", "another seed, other phantoms (default 1)", 0, 1L << 53},
         {"side", OPTION_INTEGER, &side, "PX", "width and height of a photograph (default 512)", 64, 4096},
-        {"tile", OPTION_INTEGER, &tile, "PX", "width and height of a tile of the sheet, 64 to 512 (default 160)", 64, 512},
+        {"tile", OPTION_INTEGER, &tile, "PX", "width and height of a tile of the sheet, 64 to 512 (default 160)", 64,
+         512},
     };
     const command_line line = {
         "phantom",

@@ -1,11 +1,14 @@
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "fovea/base/log.h"
 #include "fovea/base/progress.h"
+#include "fovea/base/text.h"
 #include "fovea/base/version.h"
 #include "fovea/clinical/cdr.h"
 #include "fovea/image/image_file.h"
@@ -54,8 +57,10 @@ static void put_cdr(cJSON *root, const fv_cdr *cdr) {
 }
 
 static char *prediction_json(const prediction *p, const fv_model_spec *spec) {
+    char photo[FV_PATH_MAX];
+    fv_text_clean(p->path, photo, sizeof photo); /* a file's name may hold any bytes, JSON is UTF-8 */
     cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "photo", p->path);
+    cJSON_AddStringToObject(root, "photo", photo);
     put(root, "width_px", p->photo.width);
     put(root, "height_px", p->photo.height);
     if (p->has_cdr) put_cdr(root, &p->cdr);
@@ -127,6 +132,15 @@ static fv_status write_pictures(const prediction *p, const fv_model_spec *spec, 
     return fv_report_panel(path, &p->photo, &classes, p->masks, NULL, lines, count);
 }
 
+/* JSON of an earlier run must not stand beside other masks. */
+static fv_status remove_old_json(const prediction *p, const char *out) {
+    char path[FV_PATH_MAX];
+    FV_TRY(out_path(out, p, ".json", path));
+    if (unlink(path) == 0 || errno == ENOENT) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "%s: the old results can't be replaced: %s; give another folder", path,
+                   strerror(errno));
+}
+
 static fv_status write_json(const prediction *p, const fv_model_spec *spec, const char *out) {
     char path[FV_PATH_MAX];
     FV_TRY(out_path(out, p, ".json", path));
@@ -138,6 +152,11 @@ static fv_status write_json(const prediction *p, const fv_model_spec *spec, cons
 static fv_status analyse(fv_predictor *predictor, const fv_model_spec *spec, prediction *p) {
     const float *probabilities;
     FV_TRY(fv_image_read(p->path, 3, &p->photo));
+    if (p->photo.width > FV_REPORT_MAX_SIDE || p->photo.height > FV_REPORT_MAX_SIDE)
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is %d x %d px; no picture can be drawn over a photograph with a side above %d px: make it "
+                       "smaller",
+                       p->path, p->photo.width, p->photo.height, FV_REPORT_MAX_SIDE);
     FV_TRY(fv_predict_photo(predictor, &p->photo, &probabilities));
     FV_TRY(fv_predict_masks(spec, probabilities, p->photo.width, p->photo.height, p->masks));
     int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
@@ -150,6 +169,7 @@ static fv_status predict_photo(fv_predictor *predictor, const fv_model_spec *spe
     prediction p = {.path = path};
     fv_path_stem(path, p.stem, sizeof p.stem);
     fv_status status = analyse(predictor, spec, &p);
+    if (status == FV_OK) status = remove_old_json(&p, out);
     if (status == FV_OK) status = write_masks(&p, spec, out);
     if (status == FV_OK) status = write_pictures(&p, spec, out);
     if (status == FV_OK) status = write_json(&p, spec, out);
@@ -160,6 +180,30 @@ static fv_status predict_photo(fv_predictor *predictor, const fv_model_spec *spe
     fv_image_free(&p.photo);
     fv_masks_free(p.masks, FV_MAX_CLASSES);
     return status;
+}
+
+/* What is said at the end, after `done` of the photographs. */
+static fv_status conclude(const photo_list *list, int done, int failed, fv_status worst, const char *out) {
+    bool stopped = done < list->count;
+    if (stopped && worst != FV_NO_RESOURCE) { /* by a signal */
+        fprintf(stderr, "stopped after %d of %d photographs; ", done, list->count);
+        if (failed)
+            fprintf(stderr, "%d of them failed, see the warnings above; the results of the others are complete\n",
+                    failed);
+        else
+            fprintf(stderr, "their results are complete\n");
+        return FV_INTERRUPTED;
+    }
+    if (stopped)
+        return fv_fail(worst,
+                       "stopped after %d of %d photographs, %d of them failed, see the warnings above; the results of "
+                       "the others are in %s",
+                       done, list->count, failed, out);
+    if (failed && list->count > 1)
+        return fv_fail(worst,
+                       "%d of %d photographs failed, see the warnings above; the results of the others are in %s",
+                       failed, list->count, out);
+    return worst;
 }
 
 static fv_status predict_all(fv_predictor *predictor, const fv_model_spec *spec, const photo_list *list,
@@ -176,15 +220,7 @@ static fv_status predict_all(fv_predictor *predictor, const fv_model_spec *spec,
         fv_progress_update(&progress, done + 1, NULL);
     }
     fv_progress_end(&progress);
-    if (worst == FV_OK && stop_requested()) {
-        fprintf(stderr, "stopped after %d of %d photographs; their results are complete\n", done, list->count);
-        return FV_INTERRUPTED;
-    }
-    if (failed && list->count > 1)
-        return fv_fail(worst,
-                       "%d of %d photographs failed, see the warnings above; the results of the others are in %s",
-                       failed, list->count, out);
-    return worst;
+    return conclude(list, done, failed, worst, out);
 }
 
 static fv_status predict(const char *word, char *const *words, int word_count, const char *out, bool flips) {
@@ -196,7 +232,8 @@ static fv_status predict(const char *word, char *const *words, int word_count, c
         return fv_fail(FV_BAD_INPUT, "%s stands where the model should: fovea predict MODEL PHOTO... --out DIR", word);
     FV_TRY(run_model_path(word, model_path));
     FV_TRY(photo_list_make(words, word_count, &list));
-    fv_status status = fv_model_load(model_path, &model);
+    fv_status status = photo_list_check_out(&list, out);
+    if (status == FV_OK) status = fv_model_load(model_path, &model);
     if (status == FV_OK) status = fv_predictor_make(model, &predictor);
     if (status == FV_OK) status = fv_folder_make(out);
     if (status == FV_OK) {

@@ -100,9 +100,9 @@ fv_status options_parse(const command_line *line, int argc, char **argv, char **
     struct option list[MAX_OPTIONS + 1] = {0};
     int total = line->option_count + COMMON_COUNT, index;
     for (int i = 0; i < total; i++)
-        list[i] =
-            (struct option){option_at(line, i)->name,
-                            option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL, i + FIRST_LONG};
+        list[i] = (struct option){option_at(line, i)->name,
+                                  option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL,
+                                  i + FIRST_LONG};
     opterr = 0;
     optind = 1;
     for (int result; (result = getopt_long(argc, argv, ":h", list, &index)) != -1;) {

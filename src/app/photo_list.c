@@ -1,6 +1,10 @@
 #include "photo_list.h"
 
 #include <dirent.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,6 +85,25 @@ fv_status photo_list_make(char *const *words, int word_count, photo_list *list) 
     fv_status status = fill(words, word_count, list);
     if (status != FV_OK) photo_list_free(list);
     return status;
+}
+
+/* The folder that a photograph lies in, links followed; false where there is none. */
+static bool real_folder(const char *path, char folder[PATH_MAX]) {
+    char copy[FV_PATH_MAX];
+    if (snprintf(copy, sizeof copy, "%s", path) >= FV_PATH_MAX) return false;
+    return realpath(dirname(copy), folder) != NULL;
+}
+
+fv_status photo_list_check_out(const photo_list *list, const char *out) {
+    char out_folder[PATH_MAX], folder[PATH_MAX];
+    if (!realpath(out, out_folder)) return FV_OK; /* still to be made: no photograph lies there */
+    for (int i = 0; i < list->count; i++)
+        if (real_folder(list->paths[i], folder) && strcmp(folder, out_folder) == 0)
+            return fv_fail(FV_BAD_INPUT,
+                           "--out %s is the folder of the photograph %s: a later run would take the masks for "
+                           "photographs; give a folder of its own for the results",
+                           out, list->paths[i]);
+    return FV_OK;
 }
 
 void photo_list_free(photo_list *list) {

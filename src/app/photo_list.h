@@ -12,6 +12,9 @@ typedef struct photo_list {
 /* Folders are read one level deep, in alphabetical order. FV_BAD_INPUT for a word that is neither file nor folder, for
    a folder without images, and for two photographs whose results would have the same name. */
 fv_status photo_list_make(char *const *words, int word_count, photo_list *list);
+/* FV_BAD_INPUT when results in the folder `out` would lie among the photographs: a later run would take the masks for
+   photographs, and files of the user's own could be overwritten. `out` need not exist. */
+fv_status photo_list_check_out(const photo_list *list, const char *out);
 void photo_list_free(photo_list *list);
 
 #endif

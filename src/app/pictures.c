@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/base/progress.h"
 #include "fovea/image/image_file.h"
 #include "fovea/image/mask.h"
 

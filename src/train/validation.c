@@ -1,16 +1,25 @@
 #include <math.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/base/progress.h"
 #include "fovea/base/threads.h"
 #include "fovea/train/train.h"
 
+#define MAX_SENTENCE 1024 /* bytes: all that fv_fail() keeps */
+
 /* ---- reading ---- */
 
+/* The failure of the lowest index is the one reported. */
 typedef struct read_job {
     fv_validation *validation;
-    fv_status *status; /* per sample */
-    char (*error)[512];
+    pthread_mutex_t lock; /* of all below */
+    fv_progress progress;
+    int64_t done, failed_index; /* failed_index: count when none did */
+    fv_status status;
+    char sentence[MAX_SENTENCE];
 } read_job;
 
 static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
@@ -36,21 +45,26 @@ static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
 static void read_one(void *context, int64_t i, int worker) {
     (void)worker;
     read_job *job = context;
-    job->status[i] = sample_read(job->validation, &job->validation->samples[i]);
-    if (job->status[i] != FV_OK) snprintf(job->error[i], sizeof job->error[i], "%s", fv_error());
+    fv_status status = sample_read(job->validation, &job->validation->samples[i]);
+    pthread_mutex_lock(&job->lock);
+    if (status != FV_OK && i < job->failed_index) {
+        job->failed_index = i;
+        job->status = status;
+        snprintf(job->sentence, sizeof job->sentence, "%s", fv_error());
+    }
+    fv_progress_update(&job->progress, ++job->done, NULL);
+    pthread_mutex_unlock(&job->lock);
 }
 
 static fv_status read_all(fv_validation *v) {
-    read_job job = {.validation = v,
-                    .status = fv_allocate((size_t)v->count + 1, sizeof *job.status, "validation"),
-                    .error = fv_allocate((size_t)v->count + 1, sizeof *job.error, "validation")};
-    fv_status status = job.status && job.error ? FV_OK : FV_NO_RESOURCE;
-    if (status == FV_OK) fv_parallel_for(v->count, read_one, &job);
-    for (int i = 0; i < v->count && status == FV_OK; i++)
-        if (job.status[i] != FV_OK) status = fv_fail(job.status[i], "%s", job.error[i]);
-    free(job.status);
-    free(job.error);
-    return status;
+    read_job job = {.validation = v, .failed_index = v->count};
+    if (pthread_mutex_init(&job.lock, NULL) != 0)
+        return fv_fail(FV_NO_RESOURCE, "validation: the system has no mutex left");
+    fv_progress_start(&job.progress, "reading validation photographs", v->count);
+    fv_parallel_for(v->count, read_one, &job);
+    fv_progress_end(&job.progress);
+    pthread_mutex_destroy(&job.lock);
+    return job.status == FV_OK ? FV_OK : fv_fail(job.status, "%s", job.sentence);
 }
 
 fv_status fv_validation_make(const fv_train_settings *settings, const fv_manifest *manifest, fv_validation *v) {

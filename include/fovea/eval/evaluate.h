@@ -56,8 +56,8 @@ fv_status fv_evaluate(fv_model *model, const fv_manifest *manifest, fv_split spl
 void fv_evaluation_free(fv_evaluation *evaluation);
 
 /* {"n", "classes": {NAME: {"dice": {"mean","lo","hi","n"}, "iou", "precision", "recall"}}, "mean": {"dice", "iou"},
-   "vcdr": {"mae","bias","r","n","missed"}, "hcdr": {"mae","bias","r","n"}, "area_cdr", "vcdr_expert", "seconds"}; figures
-   that don't exist are null, "missed" is missed_discs. Free with free(). */
+   "vcdr": {"mae","bias","r","n","missed"}, "hcdr": {"mae","bias","r","n"}, "area_cdr", "vcdr_expert", "seconds"};
+   figures that don't exist are null, "missed" is missed_discs. Free with free(). */
 char *fv_evaluation_json(const fv_evaluation *evaluation, const fv_model_spec *spec);
 /* One row a photograph. */
 fv_status fv_evaluation_write_csv(const fv_evaluation *evaluation, const fv_model_spec *spec,

@@ -32,8 +32,8 @@ typedef struct fv_model {
     fv_params params;
 } fv_model;
 
-/* FV_BAD_INPUT with a sentence unless there are 1 to FV_MAX_CLASSES classes with different names of letters, digits, '_'
-   and '-', none of them "overlay" or "panel": a class's masks are the files <photo>_<class>.png. */
+/* FV_BAD_INPUT with a sentence unless there are 1 to FV_MAX_CLASSES classes with different names of letters, digits,
+   '_' and '-', none of them "overlay" or "panel": a class's masks are the files <photo>_<class>.png. */
 fv_status fv_model_classes_check(const fv_model_spec *spec);
 /* FV_BAD_INPUT with a sentence when network, classes, width, clip limit or input size do not fit. */
 fv_status fv_model_spec_check(const fv_model_spec *spec);
