@@ -9,7 +9,7 @@
 enum { INPUT, WEIGHT, BIAS };
 
 static fv_status infer(fv_op_spec *spec, const char *layer) {
-    FV_TRY(fv_op_check_inputs(spec, layer, "conv2d", 2, 3));
+    FV_TRY(fv_infer_inputs(spec, layer, 2, 3));
     FV_TRY(fv_op_check_kernel(spec, layer, "conv2d"));
     fv_attributes *a = &spec->attributes;
     fv_shape in = spec->in[INPUT], weight = spec->in[WEIGHT];
@@ -57,10 +57,6 @@ static int group_out(const fv_op_spec *spec) {
 
 /* Work memory: each step of backward starts over with all of it. -------------------------------------- */
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static size_t packed_bytes(const fv_op_spec *spec) {
     const fv_attributes *a = &spec->attributes;
     size_t taps = (size_t)a->kernel_h * (size_t)a->kernel_w;
@@ -72,7 +68,7 @@ static size_t backward_work(const fv_op_spec *spec) {
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(pixels, spec->out.c) : 0;
     int c = spec->in[INPUT].c, f = spec->out.c;
     if (is_pointwise(spec)) {
-        return larger(bias, larger(fv_gemm_rows_work(c, f, true), fv_gemm_weight_work(pixels, c, f)));
+        return fv_larger(bias, fv_larger(fv_gemm_rows_work(c, f, true), fv_gemm_weight_work(pixels, c, f)));
     }
     fv_window window = fv_op_window(spec);
     size_t threads = (size_t)fv_threads();
@@ -80,7 +76,7 @@ static size_t backward_work(const fv_op_spec *spec) {
     f = group_out(spec);
     size_t data = packed_bytes(spec) + threads * fv_conv_transposed_scratch(&window, f, c);
     size_t weight = fv_conv_weight_parts(&window, c, f) + threads * fv_conv_weight_scratch(&window, c, f);
-    return larger(bias, larger(data, weight));
+    return fv_larger(bias, fv_larger(data, weight));
 }
 
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {

@@ -37,7 +37,7 @@ static fv_status check_kernel(fv_op_spec *spec, const char *layer) {
 }
 
 static fv_status infer(fv_op_spec *spec, const char *layer) {
-    FV_TRY(fv_op_check_inputs(spec, layer, "conv_transpose", 2, 3));
+    FV_TRY(fv_infer_inputs(spec, layer, 2, 3));
     FV_TRY(fv_op_check_kernel(spec, layer, "conv_transpose"));
     FV_TRY(check_kernel(spec, layer));
     fv_shape in = spec->in[INPUT], weight = spec->in[WEIGHT];
@@ -69,10 +69,6 @@ static fv_window window_of(const fv_op_spec *spec) {
     return window;
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 static size_t packed_bytes(const fv_op_spec *spec) {
     return fv_align_up(fv_shape_count(spec->in[WEIGHT]) * sizeof(fv_real));
 }
@@ -86,7 +82,7 @@ static size_t work_bytes(const fv_op_spec *spec, bool backward) {
     size_t data = packed_bytes(spec) + threads * fv_conv_direct_scratch(&window, f, c);
     size_t weight = fv_conv_weight_parts(&window, f, c) + threads * fv_conv_weight_scratch(&window, f, c);
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(fv_window_in_pixels(&window), f) : 0;
-    return larger(bias, larger(data, weight));
+    return fv_larger(bias, fv_larger(data, weight));
 }
 
 static fv_conv_taps taps_of(const fv_op_call *call, bool transpose) {

@@ -4,7 +4,7 @@
 enum { INPUT, WEIGHT, BIAS };
 
 static fv_status infer(fv_op_spec *spec, const char *layer) {
-    FV_TRY(fv_op_check_inputs(spec, layer, "dense", 2, 3));
+    FV_TRY(fv_infer_inputs(spec, layer, 2, 3));
     fv_shape in = spec->in[INPUT], weight = spec->in[WEIGHT];
     char in_text[FV_SHAPE_TEXT], weight_text[FV_SHAPE_TEXT];
     size_t features = fv_shape_count((fv_shape){1, in.h, in.w, in.c});
@@ -20,16 +20,13 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
     return FV_OK;
 }
 
-static size_t larger(size_t a, size_t b) {
-    return a > b ? a : b;
-}
-
 /* Each step of backward starts over with all of the work memory. */
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
     if (!backward) return 0;
     int rows = spec->in[INPUT].n, features = spec->in[WEIGHT].w, units = spec->out.c;
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(rows, units) : 0;
-    return larger(bias, larger(fv_gemm_rows_work(features, units, true), fv_gemm_weight_work(rows, features, units)));
+    return fv_larger(bias,
+                     fv_larger(fv_gemm_rows_work(features, units, true), fv_gemm_weight_work(rows, features, units)));
 }
 
 static void forward(const fv_op_call *call) {

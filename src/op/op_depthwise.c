@@ -13,7 +13,7 @@ enum { INPUT, WEIGHT };
 #define CHUNK_PIXELS 64     /* at least, for one task of the weight gradient */
 
 static fv_status infer(fv_op_spec *spec, const char *layer) {
-    FV_TRY(fv_op_check_inputs(spec, layer, "depthwise", 2, 2));
+    FV_TRY(fv_infer_inputs(spec, layer, 2, 2));
     FV_TRY(fv_op_check_kernel(spec, layer, "depthwise"));
     fv_shape in = spec->in[INPUT], weight = spec->in[WEIGHT];
     char in_text[FV_SHAPE_TEXT], weight_text[FV_SHAPE_TEXT];

@@ -4,7 +4,7 @@
 
 #include "fovea/base/threads.h"
 #include "fovea/op/op.h"
-#include "op_common.h"
+#include "op_window.h"
 
 #define TILE 64 /* channels at once: their best values and places stay in registers and first-level cache */
 #define MOST_TAPS UINT16_MAX
@@ -25,22 +25,14 @@ static fv_status check_kernel(const fv_op_spec *spec, const char *layer) {
     return FV_OK;
 }
 
-/* TensorFlow's "same": out = ceil(in / stride), the odd one behind. */
-static void resolve_same(int in, int kernel, int stride, int *before, int *after) {
-    int out = (in + stride - 1) / stride, total = (out - 1) * stride + kernel - in;
-    if (total < 0) total = 0;
-    *before = total / 2;
-    *after = total - total / 2;
-}
-
 static fv_status infer(fv_op_spec *spec, const char *layer) {
     FV_TRY(fv_infer_inputs(spec, layer, 1, 1));
     fv_attributes *a = &spec->attributes;
     fv_shape x = spec->in[0];
     if (a->stride == 0) a->stride = 1;
     if (a->padding.mode == FV_PAD_SAME && a->kernel_h > 0 && a->kernel_w > 0 && a->stride > 0) {
-        resolve_same(x.h, a->kernel_h, a->stride, &a->padding.top, &a->padding.bottom);
-        resolve_same(x.w, a->kernel_w, a->stride, &a->padding.left, &a->padding.right);
+        fv_op_pad_same(x.h, a->kernel_h, a->stride, &a->padding.top, &a->padding.bottom);
+        fv_op_pad_same(x.w, a->kernel_w, a->stride, &a->padding.left, &a->padding.right);
     }
     FV_TRY(check_kernel(spec, layer));
     int room_h = x.h + a->padding.top + a->padding.bottom - a->kernel_h;

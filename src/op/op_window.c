@@ -2,22 +2,6 @@
 
 #define MOST 4096 /* of kernel, stride, dilation and padding, so that no sum of them overflows */
 
-fv_status fv_op_check_inputs(const fv_op_spec *spec, const char *layer, const char *op, int fewest, int most) {
-    if (spec->inputs < fewest || spec->inputs > most) {
-        return fv_fail(FV_BAD_INPUT, "layer %s: %s takes %d to %d inputs, found %d", layer, op, fewest, most,
-                       spec->inputs);
-    }
-    for (int i = 0; i < spec->inputs; i++) {
-        fv_shape s = spec->in[i];
-        char text[FV_SHAPE_TEXT];
-        if (s.n < 1 || s.h < 1 || s.w < 1 || s.c < 1) {
-            return fv_fail(FV_BAD_INPUT, "layer %s: input %d of %s has the shape %s, expected sizes of at least 1",
-                           layer, i, op, fv_shape_text(s, text));
-        }
-    }
-    return FV_OK;
-}
-
 fv_status fv_op_check_bias(const fv_op_spec *spec, const char *layer, const char *op, int filters) {
     char found[FV_SHAPE_TEXT];
     if (spec->inputs < 3 || fv_shape_equal(spec->in[2], (fv_shape){1, 1, 1, filters})) return FV_OK;
@@ -43,8 +27,7 @@ fv_status fv_op_check_kernel(fv_op_spec *spec, const char *layer, const char *op
     return FV_OK;
 }
 
-/* TensorFlow's padding of one axis: its odd pixel stands at the end. */
-static void pad_same(int size, int reach, int stride, int *before, int *after) {
+void fv_op_pad_same(int size, int reach, int stride, int *before, int *after) {
     int positions = (size + stride - 1) / stride;
     int total = (positions - 1) * stride + reach - size;
     if (total < 0) total = 0;
@@ -58,8 +41,8 @@ fv_status fv_op_slide(fv_op_spec *spec, const char *layer, const char *op) {
     fv_shape in = spec->in[0];
     int reach_h = (a->kernel_h - 1) * a->dilation + 1, reach_w = (a->kernel_w - 1) * a->dilation + 1;
     if (p->mode == FV_PAD_SAME) {
-        pad_same(in.h, reach_h, a->stride, &p->top, &p->bottom);
-        pad_same(in.w, reach_w, a->stride, &p->left, &p->right);
+        fv_op_pad_same(in.h, reach_h, a->stride, &p->top, &p->bottom);
+        fv_op_pad_same(in.w, reach_w, a->stride, &p->left, &p->right);
     } else if (p->top < 0 || p->left < 0 || p->bottom < 0 || p->right < 0 || p->top > MOST || p->left > MOST ||
                p->bottom > MOST || p->right > MOST) {
         return fv_fail(FV_BAD_INPUT,

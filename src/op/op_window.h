@@ -4,9 +4,15 @@
 
 #include "fovea/kernel/window.h"
 #include "fovea/op/op.h"
+#include "op_common.h"
 
-/* Refuses a spec without `fewest` to `most` inputs, or with an input that has a size below 1. */
-fv_status fv_op_check_inputs(const fv_op_spec *spec, const char *layer, const char *op, int fewest, int most);
+static inline size_t fv_larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
+/* TensorFlow's "same" padding of one axis, size px long, for a window that reaches over `reach` px: ceil(size / stride)
+   positions, the odd pixel at the end. */
+void fv_op_pad_same(int size, int reach, int stride, int *before, int *after);
 /* Refuses a bias, if there is one as in[2], that is not {1,1,1,filters}. */
 fv_status fv_op_check_bias(const fv_op_spec *spec, const char *layer, const char *op, int filters);
 /* Fills the kernel of the attributes from the weight in[1] and the defaults of stride and dilation (0 means 1), and

@@ -186,7 +186,7 @@ static void refusals(void **state) {
     fv_gradcheck_refused(&check, "0x8x8x6");
     check = make_check(&sound, 0);
     check.inputs = 1;
-    fv_gradcheck_refused(&check, "takes 2 to 3 inputs, found 1");
+    fv_gradcheck_refused(&check, "has 1 inputs, expected 2 to 3");
 }
 
 int main(void) {

@@ -68,6 +68,8 @@ static void wrong_words_for_phantom(void **state) {
     EXPECT_COMPLAINT(FOVEA("phantom", "--out", "x", "--count", "many"), 2,
                      "--count many: expected a whole number from 1");
     EXPECT_COMPLAINT(FOVEA("phantom", "--out", "x", "--side", "20"), 2, "--side 20: expected a whole number from 64");
+    EXPECT_COMPLAINT(FOVEA("phantom", "--sheet", "x", "--tile", "513"), 2,
+                     "--tile 513: expected a whole number from 64 to 512");
     assert_false(command_exists("x"));
     /* a table of the user's own is not drawn over */
     EXPECT_COMPLAINT(FOVEA("data", "check", "drawn"), 2, "drawn is a folder");
@@ -132,8 +134,40 @@ static void renamed_columns_and_another_root(void **state) {
     assert_non_null(strstr(result->out, "\"photographs\":\t1"));
 }
 
+/* The table is read once, whatever classes it has. */
+static void a_warning_is_said_once(void **state) {
+    (void)state;
+    command_write_text("once.csv", "fundus,od,bv,split\nimages/0001.png,od/0001.png,bv/0001.png,train\n"
+                                   "images/0002.png,od/0002.png,bv/0002.png,elsewhere\n");
+    const command_result *result = FOVEA("data", "check", "once.csv", "--root", "drawn", "--json", "-");
+    const char *warning = strstr(result->err, "rows with an unknown value in column split");
+    assert_non_null(warning);
+    assert_null(strstr(warning + 1, "rows with an unknown value in column split"));
+    cJSON *root = cJSON_Parse(result->out);
+    const cJSON *set = cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(root, "sets"), 0);
+    const cJSON *split = cJSON_GetObjectItemCaseSensitive(set, "train");
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(split, "disc")->valueint, 1);
+    assert_int_equal(cJSON_GetObjectItemCaseSensitive(split, "vessel")->valueint, 1);
+    assert_null(cJSON_GetObjectItemCaseSensitive(split, "cup"));
+    cJSON_Delete(root);
+}
+
+static void report_of_names_that_are_not_utf8(void **state) {
+    (void)state;
+    command_write_text("latin.csv", "fundus,od\ncaf\xE9.png,od/0001.png\n");
+    const command_result *result = FOVEA("data", "check", "latin.csv", "--root", "drawn", "--json", "-", "--quiet");
+    assert_int_equal(result->code, 1);
+    assert_non_null(strstr(result->out, "\"drawn/caf?.png\""));
+    assert_null(strchr(result->out, '\xE9'));
+}
+
 static void wrong_words_for_data(void **state) {
     (void)state;
+    static const char *const table_options[][2] = {
+        {"--root", "drawn"}, {"--column", "od=x"}, {"--mask-threshold", "100"}, {"--soft-masks", "--quiet"}};
+    for (size_t i = 0; i < sizeof table_options / sizeof *table_options; i++)
+        EXPECT_COMPLAINT(FOVEA("data", "check", "tiny.ini", table_options[i][0], table_options[i][1]), 2,
+                         "are for a table; tiny.ini has keys for them");
     command_write_text("table.csv", "photo,disc\n");
     EXPECT_COMPLAINT(FOVEA("data"), 2, "fovea data check or fovea data augment");
     EXPECT_COMPLAINT(FOVEA("data", "chekc"), 2, "not \"chekc\"");
@@ -183,6 +217,8 @@ int main(void) {
         cmocka_unit_test(a_sound_data_set),
         cmocka_unit_test(a_spoiled_data_set),
         cmocka_unit_test(renamed_columns_and_another_root),
+        cmocka_unit_test(a_warning_is_said_once),
+        cmocka_unit_test(report_of_names_that_are_not_utf8),
         cmocka_unit_test(wrong_words_for_data),
         cmocka_unit_test(sheet_of_augmented_samples),
         cmocka_unit_test(inspect_a_configuration),

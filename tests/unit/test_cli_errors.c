@@ -42,6 +42,11 @@ static void wrong_commands_and_options(void **state) {
     EXPECT_COMPLAINT(FOVEA("--quiet", "train"), 2, "--quiet stands where the command should");
     EXPECT_COMPLAINT(FOVEA("train"), 2, "give a configuration");
     EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "--freshh"), 2, "no option --freshh", "did you mean --fresh?");
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "-quiet"), 2, "no option -quiet; did you mean --quiet?");
+    EXPECT_COMPLAINT(FOVEA("train", "-fresh", "tiny.ini", "--quiet"), 2, "no option -fresh; did you mean --fresh?");
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "-q"), 2, "no option -q;");
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "--quiet", "-x", "--fresh"), 2, "no option -x;");
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "--quiet=yes"), 2, "--quiet takes no value");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--xyzzy"), 2, "no option --xyzzy", "fovea eval --help");
     EXPECT_COMPLAINT(FOVEA("predict", "run", "photo.jpg", "--out"), 2, "--out needs a value");
     EXPECT_COMPLAINT(FOVEA("predict", "run", "photo.jpg", "--out", ""), 2, "--out needs a value");
@@ -121,6 +126,9 @@ static void wrong_overrides(void **state) {
         {"run.dir=", "[run] dir = : is empty"},
         {"preprocess.size=33", "command line: [preprocess] size = 33: the input size 33 does not fit"},
         {"model.classes=disc disc", "command line: [model] classes = disc disc: disc is named twice"},
+        {"model.classes=disc ../cup", "command line: [model] classes = disc ../cup: the class name \"../cup\""},
+        {"model.classes=disc panel", "no class can be named panel"},
+        {"preprocess.clahe_clip=0", "command line: [preprocess] clahe_clip = 0: must be a number from 0.01 to 1000"},
         {"model.classes=disc macula", "class macula has no mask in the training split"},
         {"model.network=unet", "command line: [model] network = unet"},
         {"model.encoder_weights=no.safetensors",

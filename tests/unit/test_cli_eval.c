@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -170,6 +171,67 @@ static void validation_split_is_the_standard(void **state) {
     assert_null(strstr(result->out, "nan"));
 }
 
+/* A network that finds nothing: no ratio, and that is said. */
+static void missed_discs_are_counted(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("train", "tiny.ini", "run.dir=blind", "train.epochs=1", "model.threshold=0.99", "--quiet",
+                              "--threads", "1"));
+    const command_result *result =
+        FOVEA("eval", "blind", "--json", "blind.json", "--out", "blind_out", "--quiet", "--threads", "1");
+    command_expect_good(result);
+    assert_non_null(strstr(result->out, "  no disc was found in 2 photographs that have one"));
+    size_t bytes;
+    char *text = command_file("blind.json", &bytes);
+    cJSON *root = parse(text);
+    assert_int_equal(number_at(root, "vcdr", "missed", NULL), 2);
+    assert_int_equal(number_at(root, "vcdr", "n", NULL), 0);
+    cJSON_Delete(root);
+    free(text);
+    result = FOVEA("eval", "run", "--split", "test", "--json", "-", "--threads", "1");
+    command_expect_good(result);
+    root = parse(result->out);
+    assert_int_equal(number_at(root, "vcdr", "missed", NULL), 0);
+    assert_null(strstr(result->err, "no disc was found"));
+    cJSON_Delete(root);
+}
+
+/* Where cup and disc are not both annotated no disc is measured, and the cell is empty. */
+static void cells_of_what_was_not_measured(void **state) {
+    (void)state;
+    command_write_text("disc.csv", "fundus,od\nimages/0010.png,od/0010.png\n");
+    command_expect_good(FOVEA("eval", "run", "--manifest", "disc.csv", "--root", PHANTOMS, "--out", "disc_only",
+                              "--quiet", "--threads", "1"));
+    size_t bytes;
+    char *csv = command_file("disc_only/images.csv", &bytes);
+    assert_non_null(strstr(csv, "\ndata,0010,,"));
+    free(csv);
+}
+
+/* eval.flips of the run counts as the option does. */
+static void flips_of_the_run(void **state) {
+    (void)state;
+    size_t bytes;
+    char *plain, *config = command_file("run/config.ini", &bytes), *flips = strstr(config, "flips = no");
+    assert_non_null(flips);
+    const command_result *result = FOVEA("eval", "run", "--json", "-", "--quiet", "--threads", "1");
+    command_expect_good(result);
+    plain = figures_of(result->out);
+    command_expect_good(FOVEA("eval", "run", "--flips", "--json", "option.json", "--quiet", "--threads", "1"));
+    assert_int_equal(mkdir(temporary_path("flipped"), 0777), 0);
+    command_copy("run/best.safetensors", "flipped/best.safetensors");
+    memcpy(flips, "flips = 1 ", 10);
+    command_write_text("flipped/config.ini", config);
+    result = FOVEA("eval", "flipped", "--json", "-", "--quiet", "--threads", "1");
+    command_expect_good(result);
+    char *with_flips = figures_of(result->out), *option = command_file("option.json", &bytes);
+    expect_same_figures(result->out, option);
+    assert_string_not_equal(plain, with_flips);
+    free(plain);
+    free(with_flips);
+    free(option);
+    free(config);
+}
+
 static void what_is_wrong_is_told(void **state) {
     (void)state;
     command_write_text("table.csv", "fundus,od\na.png,b.png\n");
@@ -187,6 +249,10 @@ static void what_is_wrong_is_told(void **state) {
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--manifest", "train.csv", "--root", PHANTOMS, "--split", "test", "--quiet"),
                      2, "test");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--manifest", "table.csv", "--quiet"), 2, "a.png: there is no such file");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--root", PHANTOMS), 2, "--root, --column and --mask-threshold",
+                     "--manifest");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--column", "od=x"), 2, "--manifest");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--mask-threshold", "127"), 2, "--manifest");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--out", "tiny.ini/x", "--quiet"), 2, "tiny.ini/x", "in the way");
 }
 
@@ -203,6 +269,9 @@ int main(void) {
         cmocka_unit_test(a_table_with_other_column_names),
         cmocka_unit_test(folder_of_results),
         cmocka_unit_test(validation_split_is_the_standard),
+        cmocka_unit_test(missed_discs_are_counted),
+        cmocka_unit_test(cells_of_what_was_not_measured),
+        cmocka_unit_test(flips_of_the_run),
         cmocka_unit_test(what_is_wrong_is_told),
         cmocka_unit_test(full_standard_output),
     };

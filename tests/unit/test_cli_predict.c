@@ -189,11 +189,77 @@ static void threads_do_not_change_results(void **state) {
     command_expect_same_file("one/wide.json", "two/wide.json");
 }
 
-static void flips_are_averaged(void **state) {
+/* That they give the mean of four views is shown in test_model.c; here, that the option arrives. */
+static void flips_change_the_result(void **state) {
     (void)state;
+    static const char photo[] = "runs/phantoms_12_1_96/images/0010.png";
+    command_expect_good(FOVEA("predict", "run", photo, "--out", "plain", "--quiet", "--threads", "1"));
+    command_expect_good(FOVEA("predict", "run", photo, "--out", "flips", "--flips", "--quiet", "--threads", "1"));
+    assert_true(expect_results("flips", photo) > 0);
+    size_t a_bytes, b_bytes;
+    char *a = command_file("plain/0010_disc.png", &a_bytes), *b = command_file("flips/0010_disc.png", &b_bytes);
+    assert_false(a_bytes == b_bytes && memcmp(a, b, a_bytes) == 0);
+    free(a);
+    free(b);
+}
+
+/* A second run that fails half-way: no JSON of the first stands beside masks of the second. */
+static void no_old_json_beside_new_masks(void **state) {
+    (void)state;
+    const char *const words[] = {"predict", "run", "photos/wide.png", "--out", "again", "--quiet", "--threads",
+                                 "1",       NULL};
+    size_t mask_bytes, overlay_bytes;
+    command_expect_good(command_run(words));
+    assert_true(command_exists("again/wide.json"));
+    free(command_file("again/wide_disc.png", &mask_bytes));
+    free(command_file("again/wide_overlay.png", &overlay_bytes));
+    assert_true(mask_bytes < overlay_bytes);
+    command_limit_files((long)overlay_bytes - 1); /* the masks find room, the overlay does not */
+    EXPECT_COMPLAINT(command_run(words), 3, "again/wide_overlay.png");
+    assert_false(command_exists("again/wide.json"));
+    assert_int_equal(command_count("again"), 4);
+    command_expect_good(command_run(words));
+    expect_results("again", "photos/wide.png");
+}
+
+static void results_among_the_photographs(void **state) {
+    (void)state;
+    int before = command_count("photos");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos", "--out", "photos"), 2, "--out photos is the folder of",
+                     "photos/baseline.jpg", "folder of its own");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos/wide.png", "--out", "run/../photos/"), 2, "photos/wide.png");
+    assert_int_equal(symlink("photos", temporary_path("link")), 0);
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photos/wide.png", "--out", "link"), 2, "--out link is the folder of");
+    command_copy("photos/wide.png", "here.png");
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "here.png", "--out", "."), 2, "--out . is the folder of");
+    assert_int_equal(command_count("photos"), before);
     command_expect_good(
-        FOVEA("predict", "run", "photos/wide.png", "--out", "flips", "--flips", "--quiet", "--threads", "1"));
-    expect_results("flips", "photos/wide.png");
+        FOVEA("predict", "run", "photos/wide.png", "--out", "photos/masks", "--quiet", "--threads", "1"));
+    assert_int_equal(command_count("photos/masks"), 5);
+}
+
+static void names_that_are_not_utf8(void **state) {
+    (void)state;
+    command_copy("photos/wide.png", "caf\xE9.png");
+    command_expect_good(FOVEA("predict", "run", "caf\xE9.png", "--out", "latin", "--quiet", "--threads", "1"));
+    size_t bytes;
+    char *text = command_file("latin/caf\xE9.json", &bytes);
+    cJSON *root = cJSON_Parse(text);
+    assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(root, "photo")), "caf?.png");
+    cJSON_Delete(root);
+    free(text);
+}
+
+/* Cairo draws nothing wider; told before anything is written. */
+static void a_photograph_too_wide_to_draw_over(void **state) {
+    (void)state;
+    fv_image photo;
+    assert_int_equal(fv_image_make(32768, 2, 3, &photo), FV_OK);
+    assert_int_equal(fv_image_write_png(&photo, temporary_path("strip.png")), FV_OK);
+    fv_image_free(&photo);
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "strip.png", "--out", "strip", "--quiet"), 2, "strip.png is 32768 x 2 px",
+                     "above 32767 px");
+    assert_int_equal(command_count("strip"), 0);
 }
 
 static void bad_photographs_among_good_ones(void **state) {
@@ -262,7 +328,17 @@ static void garbage_for_a_model(void **state) {
     assert_false(command_exists("y"));
 }
 
-/* A folder of more photographs than are done when the first result appears. */
+/* Predicts the folder of 40 photographs into `out` and interrupts when the result `first` is there: long before the
+   last one. */
+static const command_result *interrupt_after(const char *out, const char *first) {
+    pid_t pid =
+        command_start((const char *const[]){"predict", "run", "many", "--out", out, "--quiet", "--threads", "1", NULL});
+    struct timespec nap = {.tv_nsec = 1000000};
+    for (int i = 0; i < 60000 && !command_exists(first); i++) nanosleep(&nap, NULL);
+    kill(pid, SIGINT);
+    return command_wait(pid);
+}
+
 static void interrupted_between_photographs(void **state) {
     (void)state;
     assert_int_equal(mkdir(temporary_path("many"), 0777), 0);
@@ -271,17 +347,34 @@ static void interrupted_between_photographs(void **state) {
         snprintf(name, sizeof name, "many/%02d.png", i);
         command_copy("photos/wide.png", name);
     }
-    pid_t pid = command_start(
-        (const char *const[]){"predict", "run", "many", "--out", "part", "--quiet", "--threads", "1", NULL});
-    struct timespec nap = {.tv_nsec = 1000000};
-    for (int i = 0; i < 60000 && !command_exists("part/00.json"); i++) nanosleep(&nap, NULL);
-    kill(pid, SIGINT);
-    const command_result *result = command_wait(pid);
+    const command_result *result = interrupt_after("part", "part/00.json");
     int done = -1;
     assert_int_equal(result->code, 130);
     assert_int_equal(sscanf(result->err, "stopped after %d of 40 photographs; their results are complete\n", &done), 1);
     assert_true(done >= 1 && done < 40);
     assert_int_equal(command_count("part"), 5 * done);
+
+    command_cut("many/00.png", 100);
+    result = interrupt_after("rest", "rest/01.json");
+    const char *sentence = strstr(result->err, "stopped after ");
+    assert_int_equal(result->code, 130);
+    assert_non_null(sentence);
+    assert_int_equal(sscanf(sentence, "stopped after %d of 40 photographs; ", &done), 1);
+    assert_non_null(strstr(sentence, "; 1 of them failed, see the warnings above; the results of the others are "));
+    assert_int_equal(command_count("rest"), 5 * (done - 1));
+}
+
+/* No room for the first photograph's overlay: what comes behind it is not tried. */
+static void stopped_by_a_full_disk(void **state) {
+    (void)state;
+    command_limit_files(2000); /* standard error has to fit as well */
+    const command_result *result = FOVEA("predict", "run", "photos/wide.png", "photos/grey.png", "--out", "full",
+                                         "--quiet", "--threads", "1");
+    assert_int_equal(result->code, 3);
+    assert_non_null(strstr(result->err, "warning: full/wide_"));
+    assert_non_null(strstr(result->err, "fovea: stopped after 1 of 2 photographs, 1 of them failed"));
+    assert_false(command_exists("full/wide.json"));
+    assert_false(command_exists("full/grey_disc.png"));
 }
 
 int main(void) {
@@ -289,13 +382,18 @@ int main(void) {
         cmocka_unit_test(folder_of_many_formats),
         cmocka_unit_test(phantoms_of_the_run),
         cmocka_unit_test(threads_do_not_change_results),
-        cmocka_unit_test(flips_are_averaged),
+        cmocka_unit_test(flips_change_the_result),
+        cmocka_unit_test(no_old_json_beside_new_masks),
+        cmocka_unit_test(results_among_the_photographs),
+        cmocka_unit_test(names_that_are_not_utf8),
+        cmocka_unit_test(a_photograph_too_wide_to_draw_over),
         cmocka_unit_test(bad_photographs_among_good_ones),
         cmocka_unit_test(one_bad_photograph),
         cmocka_unit_test(names_that_collide),
         cmocka_unit_test(wrong_words),
         cmocka_unit_test(garbage_for_a_model),
         cmocka_unit_test(interrupted_between_photographs),
+        cmocka_unit_test(stopped_by_a_full_disk),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);
 }

@@ -137,6 +137,38 @@ static void impossible_specs_are_refused(void **state) {
     spec = small_spec();
     spec.classes = 0;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
+    spec = small_spec();
+    spec.preprocess.clahe_clip = 0;
+    assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "must be above 0"));
+}
+
+static void expect_class_refused(const char *first, const char *second, const char *part) {
+    fv_model_spec spec = small_spec();
+    snprintf(spec.class_names[0], sizeof spec.class_names[0], "%s", first);
+    snprintf(spec.class_names[1], sizeof spec.class_names[1], "%s", second);
+    assert_int_equal(fv_model_spec_check(&spec), FV_BAD_INPUT);
+    if (!strstr(fv_error(), part)) fail_msg("expected \"%s\" in: %s", part, fv_error());
+}
+
+/* A name becomes part of a file's name. */
+static void class_names_are_plain_words(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    snprintf(spec.class_names[1], sizeof spec.class_names[1], "Hard-exudate_2");
+    assert_int_equal(fv_model_spec_check(&spec), FV_OK);
+    expect_class_refused("disc", "../cup", "\"../cup\" does not fit");
+    expect_class_refused("disc", "a cup", "letters");
+    expect_class_refused("d\xC3\xADsc", "cup", "letters");
+    expect_class_refused("", "cup", "\"\" does not fit");
+    expect_class_refused("overlay", "cup", "named overlay");
+    expect_class_refused("disc", "panel", "named panel");
+    expect_class_refused("disc", "disc", "disc is named twice");
+    write_with(temporary_path("climbs"), "fovea.model",
+               "{\"format\":1,\"network\":\"mobilenetv2_unet\",\"width\":1,\"convention\":\"keras\",\"classes\":[{"
+               "\"name\":\"../../disc\",\"threshold\":0.5}],\"preprocess\":{\"size\":64,\"work_size\":64,\"fit\":"
+               "\"letterbox\",\"enhance\":\"none\",\"clahe_clip\":2,\"clahe_tiles\":8,\"normalise\":\"unit\"}}");
+    refused(temporary_path("climbs"), "climbs: the class name \"../../disc\"");
 }
 
 /* What keeps memory low: at 256x256 a prediction needs far less than the sum of all activations (83 MiB). */
@@ -177,6 +209,60 @@ static void masks_land_where_the_photograph_lies(void **state) {
     free(map);
 }
 
+/* The image seen in a mirror: left and right exchanged with `across`, top and bottom with `down`. */
+static void mirror(const fv_image *from, bool across, bool down, fv_image *to) {
+    assert_int_equal(fv_image_make(from->width, from->height, 3, to), FV_OK);
+    for (int y = 0; y < to->height; y++)
+        for (int x = 0; x < to->width; x++) {
+            int source_x = across ? to->width - 1 - x : x, source_y = down ? to->height - 1 - y : y;
+            memcpy(to->data + (y * to->width + x) * 3, from->data + (source_y * from->width + source_x) * 3, 3);
+        }
+}
+
+/* Adds a quarter of the plain map of the mirrored image, mirrored back. */
+static void add_quarter(fv_predictor *predictor, const fv_image *work, bool across, bool down, int size, double *mean) {
+    fv_image seen;
+    const float *map;
+    mirror(work, across, down, &seen);
+    fv_predict_work(predictor, &seen, &map);
+    for (int y = 0; y < size; y++)
+        for (int x = 0; x < size; x++)
+            for (int c = 0; c < 2; c++) {
+                int source_x = across ? size - 1 - x : x, source_y = down ? size - 1 - y : y;
+                mean[(y * size + x) * 2 + c] += map[(source_y * size + source_x) * 2 + c] / 4.0;
+            }
+    fv_image_free(&seen);
+}
+
+static void flips_give_the_mean_of_four_views(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *model = make(&spec, 5);
+    fv_predictor *predictor;
+    fv_image work;
+    int size = spec.preprocess.size, side = spec.preprocess.work_size, count = size * size * 2;
+    double *mean = calloc((size_t)count, sizeof *mean), furthest = 0, shift = 0;
+    const float *map;
+    assert_non_null(mean);
+    assert_int_equal(fv_image_make(side, side, 3, &work), FV_OK);
+    for (int i = 0; i < side * side * 3; i++) /* brighter to one corner, with some grain */
+        work.data[i] = (uint8_t)((i % (side * 3) / 6 + i / (side * 3)) / 2 + i * 2654435761u % 97);
+    assert_int_equal(fv_predictor_make(model, &predictor), FV_OK);
+    for (int view = 0; view < 4; view++) add_quarter(predictor, &work, view & 1, view & 2, size, mean);
+    fv_predict_work(predictor, &work, &map);
+    for (int i = 0; i < count; i++) shift = fmax(shift, fabs(map[i] - mean[i]));
+    fv_predictor_set_flips(predictor, true);
+    fv_predict_work(predictor, &work, &map);
+    for (int i = 0; i < count; i++) furthest = fmax(furthest, fabs(map[i] - mean[i]));
+    printf("DBG %g %g\n", furthest, shift);
+    assert_true(furthest < 1e-5);
+    assert_true(shift > 1e-3); /* one view alone is something else */
+    fv_predictor_free(predictor);
+    fv_image_free(&work);
+    free(mean);
+    fv_model_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_holds_all_that_inference_needs),
@@ -185,6 +271,8 @@ int main(void) {
         cmocka_unit_test(strange_files_are_refused),
         cmocka_unit_test(weights_of_another_network_are_refused),
         cmocka_unit_test(impossible_specs_are_refused),
+        cmocka_unit_test(class_names_are_plain_words),
+        cmocka_unit_test(flips_give_the_mean_of_four_views),
         cmocka_unit_test(inference_memory_is_reused),
         cmocka_unit_test(masks_land_where_the_photograph_lies),
     };

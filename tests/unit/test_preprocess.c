@@ -258,6 +258,22 @@ static void check_block_mean(int ratio) {
     fv_image_free(&work);
 }
 
+static void denormalising_gives_the_levels_back(void **state) {
+    (void)state;
+    for (int how = FV_NORMALISE_UNIT; how <= FV_NORMALISE_IMAGENET; how++)
+        for (int level = 0; level < 256; level++) {
+            float values[3] = {(float)level, (float)(255 - level), 128};
+            uint8_t back[3];
+            fv_preprocess_normalise((fv_normalise)how, values, 1);
+            fv_preprocess_denormalise((fv_normalise)how, values, 1, back);
+            assert_true(back[0] == level && back[1] == 255 - level && back[2] == 128);
+        }
+    const float beyond[3] = {-0.1F, 1.1F, 0.5F};
+    uint8_t bounded[3];
+    fv_preprocess_denormalise(FV_NORMALISE_UNIT, beyond, 1, bounded);
+    assert_true(bounded[0] == 0 && bounded[1] == 255 && bounded[2] == 128);
+}
+
 static void sampling_averages_blocks(void **state) {
     (void)state;
     check_block_mean(1);
@@ -380,6 +396,7 @@ int main(void) {
         cmocka_unit_test(enhancing_is_clahe_of_the_fitted_photograph),
         cmocka_unit_test(a_grey_photograph_gets_three_equal_channels),
         cmocka_unit_test(normalisations_are_exact),
+        cmocka_unit_test(denormalising_gives_the_levels_back),
         cmocka_unit_test(sampling_averages_blocks),
         cmocka_unit_test(sampling_at_odd_ratios_is_bilinear_and_keeps_the_rim),
         cmocka_unit_test(every_pixel_is_read_when_sampling_shrinks_much),
