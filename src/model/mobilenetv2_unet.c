@@ -10,7 +10,7 @@ fv_value fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_s
     fv_value x = fv_mobilenetv2_build(g, input, spec->width, spec->convention, skips);
     fv_graph_enter(g, "decoder");
     for (int level = 0; level < FV_MOBILENETV2_SKIPS; level++) {
-        char name[16];
+        char name[24];
         snprintf(name, sizeof name, "level%d", level);
         fv_graph_enter(g, name);
         x = fv_concat(g, "concat", fv_upsample_nearest(g, "up", x, 2), skips[level]);

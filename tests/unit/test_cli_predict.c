@@ -368,8 +368,8 @@ static void interrupted_between_photographs(void **state) {
 static void stopped_by_a_full_disk(void **state) {
     (void)state;
     command_limit_files(2000); /* standard error has to fit as well */
-    const command_result *result = FOVEA("predict", "run", "photos/wide.png", "photos/grey.png", "--out", "full",
-                                         "--quiet", "--threads", "1");
+    const command_result *result =
+        FOVEA("predict", "run", "photos/wide.png", "photos/grey.png", "--out", "full", "--quiet", "--threads", "1");
     assert_int_equal(result->code, 3);
     assert_non_null(strstr(result->err, "warning: full/wide_"));
     assert_non_null(strstr(result->err, "fovea: stopped after 1 of 2 photographs, 1 of them failed"));
