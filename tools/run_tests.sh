@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs every test program given and ends with one line "N passed, N failed, N skipped" over all of them.
 # A failing program's output is shown; lines that begin with "skip:" say what was left out and why.
+FOVEA="$PWD/${BUILD:-build}/fovea" # the program that the command-line tests run
+export FOVEA
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 for program in "$@"; do
