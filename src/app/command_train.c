@@ -21,10 +21,16 @@ static fv_status on_epoch(void *context, const fv_train_view *view) {
     return due ? picture_curves(view) : FV_OK;
 }
 
-static fv_split split_to_evaluate(const fv_manifest *manifest) {
+static bool has_split(const fv_manifest *manifest, fv_split split) {
     for (int r = 0; r < manifest->count; r++)
-        if (manifest->records[r].split == FV_SPLIT_TEST) return FV_SPLIT_TEST;
-    return FV_SPLIT_VAL;
+        if (manifest->records[r].split == split) return true;
+    return false;
+}
+
+/* The least seen photographs that there are. */
+static fv_split split_to_evaluate(const fv_manifest *manifest) {
+    if (has_split(manifest, FV_SPLIT_TEST)) return FV_SPLIT_TEST;
+    return has_split(manifest, FV_SPLIT_VAL) ? FV_SPLIT_VAL : FV_SPLIT_TRAIN;
 }
 
 static fv_status evaluate_best(const run_setup *setup) {
