@@ -39,7 +39,7 @@ static fv_chart class_chart(curve_set *set, const char *title, const fv_train_vi
         double *column = next_column(set);
         for (int i = 0; i < set->count; i++) {
             const double *row = dice ? history->rows[i].val_dice : history->rows[i].val_iou;
-            column[i] = c < spec->classes ? row[c] : fv_class_mean(row, spec->classes);
+            column[i] = c < spec->classes ? row[c] : fv_mean_known(row, spec->classes);
         }
         series[c] = c < spec->classes
                         ? (fv_series){spec->class_names[c], fv_report_class_colour(spec->class_names[c], c), column}
@@ -160,7 +160,7 @@ static fv_status epoch_draw(const char *path, const fv_train_view *view, const e
     const fv_epoch *last = &view->state->history.rows[view->state->history.count - 1];
     char header[128];
     snprintf(header, sizeof header, "Epoch %d   mean Dice %.3f   mean IoU %.3f", last->epoch,
-             fv_class_mean(last->val_dice, classes.count), fv_class_mean(last->val_iou, classes.count));
+             fv_mean_known(last->val_dice, classes.count), fv_mean_known(last->val_iou, classes.count));
     fv_status status = fv_report_epoch(path, header, &classes, samples, count, set.charts, 2);
     free(set.columns);
     return status;

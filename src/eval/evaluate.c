@@ -71,17 +71,6 @@ static void measure_class(const fv_image *predicted, const fv_image *truth, cons
     image->recall[c] = fv_recall(&counts);
 }
 
-static double mean_of_known(const double *values, int count) {
-    double sum = 0;
-    int n = 0;
-    for (int i = 0; i < count; i++)
-        if (!isnan(values[i])) {
-            sum += values[i];
-            n++;
-        }
-    return n ? sum / n : NAN;
-}
-
 static fv_status measure_image(const fv_model_spec *spec, const fv_eval_case *images, fv_eval_image *image) {
     for (int c = 0; c < spec->classes; c++) {
         bool vessel = strcmp(spec->class_names[c], "vessel") == 0;
@@ -89,8 +78,8 @@ static fv_status measure_image(const fv_model_spec *spec, const fv_eval_case *im
         image->dice[c] = image->iou[c] = image->precision[c] = image->recall[c] = NAN;
         if (images->truth[c].data) measure_class(&images->predicted[c], &images->truth[c], region, c, image);
     }
-    image->mean_dice = mean_of_known(image->dice, spec->classes);
-    image->mean_iou = mean_of_known(image->iou, spec->classes);
+    image->mean_dice = fv_mean_known(image->dice, spec->classes);
+    image->mean_iou = fv_mean_known(image->iou, spec->classes);
     int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
     image->has_cdr = disc >= 0 && cup >= 0 && images->truth[disc].data && images->truth[cup].data;
     if (!image->has_cdr) return FV_OK;

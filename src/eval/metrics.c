@@ -128,3 +128,14 @@ void fv_agreement_measure(const double *measured, const double *truth, int count
     agreement->bias = sum_error / n;
     if (n >= 3) agreement->r = correlation(measured, truth, count, sum_m / n, sum_t / n);
 }
+
+double fv_mean_known(const double *values, int count) {
+    double sum = 0;
+    int n = 0;
+    for (int i = 0; i < count; i++)
+        if (!isnan(values[i])) {
+            sum += values[i];
+            n++;
+        }
+    return n ? sum / n : NAN;
+}

@@ -22,17 +22,6 @@ void fv_history_free(fv_history *history) {
     *history = (fv_history){0};
 }
 
-double fv_class_mean(const double *per_class, int classes) {
-    double sum = 0;
-    int n = 0;
-    for (int c = 0; c < classes; c++)
-        if (!isnan(per_class[c])) {
-            sum += per_class[c];
-            n++;
-        }
-    return n ? sum / n : NAN;
-}
-
 /* An empty cell where there is no figure. */
 static void write_cell(FILE *stream, double value) {
     if (isnan(value))

@@ -10,6 +10,7 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
 #include "fovea/base/version.h"
+#include "fovea/eval/metrics.h"
 #include "fovea/nn/layers.h"
 #include "step.h"
 
@@ -227,7 +228,7 @@ static fv_status train_batches(trainer *t, fv_progress *progress) {
 
 static double score_of(const trainer *t, const fv_epoch *row) {
     if (t->settings->monitor == FV_MONITOR_LOSS) return -row->val_loss;
-    return fv_class_mean(row->val_dice, t->settings->model.classes);
+    return fv_mean_known(row->val_dice, t->settings->model.classes);
 }
 
 /* Without anything to validate on the newest weights count as the best. Of equal scores the lower loss wins: at the

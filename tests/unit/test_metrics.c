@@ -128,8 +128,17 @@ static void agreement_without_correlation(void **state) {
     assert_true(a.n == 0 && isnan(a.mae) && isnan(a.bias) && isnan(a.r));
 }
 
+static void test_mean_of_known_values(void **state) {
+    (void)state;
+    const double some[] = {NAN, 0.5, NAN, 1.0}, none[] = {NAN, NAN};
+    assert_true(fv_mean_known(some, 4) == 0.75);
+    assert_true(isnan(fv_mean_known(none, 2)));
+    assert_true(isnan(fv_mean_known(none, 0)));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_mean_of_known_values),
         cmocka_unit_test(counts),
         cmocka_unit_test(overlap),
         cmocka_unit_test(overlap_of_nothing),

@@ -20,6 +20,9 @@ double fv_precision(const fv_confusion *c);
 /* TP / (TP + FN); nothing there: 1 if nothing predicted, else 0 */
 double fv_recall(const fv_confusion *c);
 
+/* Mean of the values that are not NAN; NAN when none is: of the classes that are annotated, say. */
+double fv_mean_known(const double *values, int count);
+
 typedef struct fv_estimate {
     double mean, lo,
         hi; /* 95 % percentile bootstrap over the values (Efron 1979); lo = hi = mean for one value, NAN for none */

@@ -20,8 +20,6 @@ typedef struct fv_history {
 
 fv_status fv_history_append(fv_history *history, const fv_epoch *row);
 void fv_history_free(fv_history *history);
-/* Mean over the classes that have a figure; NAN when none has. */
-double fv_class_mean(const double *per_class, int classes);
 /* CSV: epoch,rate,train_loss,train_dice,val_loss,val_dice_<class>...,val_iou_<class>...,seconds. Atomically. */
 fv_status fv_history_write(const fv_history *history, const fv_model_spec *spec, const char *path);
 
