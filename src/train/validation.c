@@ -134,26 +134,23 @@ static image_figures measure_image(const fv_validation *v, const fv_validation_s
     return f;
 }
 
-static void add_figure(double value, double *sum, int *n) {
-    if (isnan(value)) return;
-    *sum += value;
-    ++*n;
-}
-
 void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
-    int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, loss_count = 0, same = 0;
+    int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, pairs = 0;
     double loss = 0, dice[FV_MAX_CLASSES] = {0}, iou[FV_MAX_CLASSES] = {0};
     for (int i = 0; i < v->count; i++) {
         const float *probabilities;
         fv_predict_work(predictor, &v->samples[i].sample.work, &probabilities);
         image_figures f = measure_image(v, &v->samples[i], probabilities);
         for (int c = 0; c < classes; c++) {
-            add_figure(f.loss[c], &loss, &loss_count);
-            add_figure(f.iou[c], &iou[c], &same);
-            add_figure(f.dice[c], &dice[c], &images[c]);
+            if (isnan(f.dice[c])) continue; /* not annotated in this image */
+            loss += f.loss[c];
+            dice[c] += f.dice[c];
+            iou[c] += f.iou[c];
+            images[c]++;
+            pairs++;
         }
     }
-    row->val_loss = loss_count ? loss / loss_count : NAN;
+    row->val_loss = pairs ? loss / pairs : NAN;
     for (int c = 0; c < classes; c++) {
         row->val_dice[c] = images[c] ? dice[c] / images[c] : NAN;
         row->val_iou[c] = images[c] ? iou[c] / images[c] : NAN;
