@@ -56,7 +56,20 @@ typedef struct fv_op_spec {
     fv_attributes attributes;
 } fv_op_spec;
 
-/* What it is given at run time. All pointers are aligned to 64 bytes and belong to the plan's block. */
+/* What a plan for inference has fused into the op before it: out = min(max(y scale[c] + offset[c] + residual, low),
+   high), where y is the op's own result, bias included. */
+typedef struct fv_epilogue {
+    const fv_real *scale, *offset; /* per channel of out; both NULL: 1 and 0 */
+    const fv_real *residual;       /* a tensor of out's shape, or NULL; may be out itself */
+    int residual_stride;           /* as out_stride */
+    fv_real low, high;             /* minus and plus INFINITY for none */
+} fv_epilogue;
+
+/* What it is given at run time. All pointers belong to the plan's block; those of whole tensors are aligned to 64
+   bytes, those of a range of a wider tensor's channels to 4.
+
+   Strides are the distance of two neighbouring pixels in elements, 0 for a tensor that stands alone (its number of
+   channels). Only an op that says so in `strided` is given others. */
 typedef struct fv_op_call {
     const fv_op_spec *spec;
     fv_real *in[FV_MAX_INPUTS]; /* in backward: NULL unless backward_reads says it is read (parameters always there) */
@@ -68,7 +81,17 @@ typedef struct fv_op_call {
     void *work;                   /* work_bytes(), undefined at the start of each call */
     bool training;                /* batch statistics and dropout, as against running statistics and none */
     uint64_t seed, step, node;    /* for dropout: fv_rng_make(seed, step, node, FV_PURPOSE_DROPOUT) */
+    int in_stride[FV_MAX_INPUTS], out_stride, d_in_stride[FV_MAX_INPUTS], d_out_stride; /* see above */
+    const fv_epilogue *epilogue; /* NULL: none; else only for an op with `epilogue`, and never with `training` */
+    double *moments; /* NULL: none. For an op with `moments`: where forward leaves, per channel of out, the mean over
+                        all pixels and then the sum of squared differences from it (2 C doubles). For batch_norm in
+                        training: those of in[0], left there by the op before it. */
 } fv_op_call;
+
+/* The distance of two pixels of a tensor of `channels` channels, from one of the strides of a call. */
+static inline int fv_pixel_stride(int stride, int channels) {
+    return stride ? stride : channels;
+}
 
 #define FV_READS_IN(i) (1u << (i))
 #define FV_READS_OUT (1u << 31)
@@ -77,6 +100,9 @@ typedef struct fv_op {
     const char *name;
     unsigned backward_reads; /* which of in[] and out backward() looks at; the planner frees the rest */
     bool in_place;           /* forward may have out == in[0], backward d_in[0] == d_out (never with add[0]) */
+    unsigned strided; /* FV_READS_IN(i): in[i] and d_in[i], FV_READS_OUT: out and d_out may have strides of their own */
+    bool epilogue;    /* forward honours call->epilogue */
+    bool moments;     /* forward fills call->moments */
     /* Fills defaults, resolves padding, checks input shapes and sets spec->out. `layer` names the node in errors. */
     fv_status (*infer)(fv_op_spec *spec, const char *layer);
     size_t (*saved_bytes)(const fv_op_spec *spec);               /* NULL: none */
