@@ -14,8 +14,7 @@ FV_INLINE void tile_multiply(int rows, int vectors, int last, int64_t k, const f
                              int64_t b_row, tile_sums *sums) {
     const fv_real *a0 = left->data, *a5 = a0 + 5 * left->row, *a10 = a0 + 10 * left->row;
     FV_UNROLL
-    for (int i = 0; i < rows; i++)
-        FV_UNROLL
+    for (int i = 0; i < rows; i++) FV_UNROLL
     for (int j = 0; j < vectors; j++) sums->v[i][j] = v_zero();
     for (int64_t p = 0; p < k; p++) {
         vec column[2];
@@ -24,9 +23,7 @@ FV_INLINE void tile_multiply(int rows, int vectors, int last, int64_t k, const f
             column[j] = j == vectors - 1 && last ? v_load_part(b + j * LANES, last) : v_load(b + j * LANES);
         FV_UNROLL
         for (int i = 0; i < rows; i++) {
-            vec a = v_set(i < 5    ? a0[i * left->row]
-                          : i < 10 ? a5[(i - 5) * left->row]
-                                   : a10[(i - 10) * left->row]);
+            vec a = v_set(i < 5 ? a0[i * left->row] : i < 10 ? a5[(i - 5) * left->row] : a10[(i - 10) * left->row]);
             FV_UNROLL
             for (int j = 0; j < vectors; j++) sums->v[i][j] = v_fma(a, column[j], sums->v[i][j]);
         }

@@ -61,8 +61,9 @@ typedef struct fv_gemm_tiles {
 /* The family for fv_cpu() as it is now. */
 const fv_gemm_tiles *fv_gemm_tiles_choose(void);
 
-/* The variants; use fv_gemm_tiles_choose(). */
-extern const fv_gemm_tiles fv_gemm_tiles_scalar;
+/* The variants; use fv_gemm_tiles_choose(). Where the processor has no vectors of ours, OpenBLAS is quicker than plain
+   C, which is there to be compared with. */
+extern const fv_gemm_tiles fv_gemm_tiles_scalar, fv_gemm_tiles_openblas;
 #if defined(__x86_64__) && !defined(FV_DOUBLE)
 extern const fv_gemm_tiles fv_gemm_tiles_avx2, fv_gemm_tiles_avx512;
 #endif
