@@ -257,3 +257,14 @@ def parameters(net):
             yield f"{layer}.beta", module.bias, module
             yield f"{layer}.mean", module.running_mean, module
             yield f"{layer}.var", module.running_var, module
+
+
+def main():
+    for name, make in NETWORKS.items():
+        net = make()
+        trainable = sum(p.numel() for p in net.parameters())
+        print(f"{name}: {trainable} trainable, {sum(t.numel() for _, t, _ in parameters(net)) - trainable} running statistics")
+
+
+if __name__ == "__main__":
+    main()
