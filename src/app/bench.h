@@ -79,6 +79,7 @@ extern const char *const bench_model_names[]; /* networks, and widths of resunet
 /* One network or, with model NULL, all; mode BENCH_MODES: both. */
 fv_status bench_networks(const bench_request *request, const bench_output *output);
 fv_status bench_profile(const bench_request *request, const bench_output *output);
-fv_status bench_kernels(int batch, double seconds, const bench_output *output);
+/* `only`: kernels whose name begins so; NULL: all. */
+fv_status bench_kernels(const char *only, int batch, double seconds, const bench_output *output);
 
 #endif

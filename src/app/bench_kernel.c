@@ -1,4 +1,6 @@
 /* Every op by itself, on shapes of the networks: each pass against what bounds it. */
+#include <string.h>
+
 #include "bench.h"
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
@@ -244,14 +246,30 @@ static cJSON *kernels_to_json(const kernel_bench *bench, int batch) {
     return root;
 }
 
-fv_status bench_kernels(int batch, double seconds, const bench_output *output) {
+static bool is_wanted(const kernel_case *k, const char *only) {
+    return !only || strncmp(k->family, only, strlen(only)) == 0;
+}
+
+static fv_status check_wanted(const char *only) {
+    char known[512] = "";
+    for (int i = 0; i < CASES; i++) {
+        if (is_wanted(&cases[i], only)) return FV_OK;
+        if (i > 0 && strcmp(cases[i].family, cases[i - 1].family) == 0) continue;
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", cases[i].family);
+    }
+    return fv_fail(FV_BAD_INPUT, "--only %s: no kernel is called so; there are %s", only, known);
+}
+
+fv_status bench_kernels(const char *only, int batch, double seconds, const bench_output *output) {
+    FV_TRY(check_wanted(only));
     kernel_bench bench = {.output = output, .seconds = seconds};
     FV_TRY(bench_limits(&bench.limits));
     bench.rows = cJSON_CreateArray();
     bench_print_machine(output->table, &bench.limits);
     print_heading(output->table);
     fv_status status = FV_OK;
-    for (int i = 0; i < CASES && status == FV_OK; i++) status = bench_case(&bench, &cases[i], batch);
+    for (int i = 0; i < CASES && status == FV_OK; i++)
+        if (is_wanted(&cases[i], only)) status = bench_case(&bench, &cases[i], batch);
     if (status == FV_OK) return bench_write_json(kernels_to_json(&bench, batch), output);
     cJSON_Delete(bench.rows);
     return status;

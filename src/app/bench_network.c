@@ -75,6 +75,7 @@ static fv_status bench_one(const bench_request *request, const bench_output *out
                            cJSON *rows) {
     network_result result = {0};
     FV_TRY(bench_child_run(measure, request, &result, sizeof result));
+    if (cJSON_GetArraySize(rows) == 0) print_heading(output->table, limits);
     print_row(output->table, request, &result, limits);
     cJSON_AddItemToArray(rows, row_to_json(request, &result, limits));
     return FV_OK;
@@ -95,7 +96,6 @@ static fv_status bench_rows(const bench_request *request, const bench_output *ou
     fv_limits limits;
     if (request->model) FV_TRY(bench_model_check(request));
     FV_TRY(bench_limits(&limits));
-    print_heading(output->table, &limits);
     if (request->model) return bench_modes(request, output, &limits, rows);
     for (int i = 0; bench_model_names[i]; i++) {
         bench_request one = *request;

@@ -7,7 +7,7 @@
 #include "options.h"
 
 typedef struct bench_arguments {
-    const char *model, *mode, *json;
+    const char *model, *mode, *json, *only;
     long batch, size;
     double seconds; /* 0: not given */
     bool profile, kernels;
@@ -25,7 +25,7 @@ static const char examples[] =
     "  fovea bench --model unet --mode train --batch 8 --size 256 --threads 2 --json unet.json\n"
     "  fovea bench --model runs/od_oc/best.safetensors --mode infer\n"
     "  fovea bench --model mobilenetv2_unet --profile --threads 1\n"
-    "  fovea bench --kernels --threads 1\n"
+    "  fovea bench --kernels --only depthwise --threads 1\n"
     "  fovea bench                          all networks, both modes: takes minutes";
 
 static fv_status parse_mode(const char *text, bench_mode *mode) {
@@ -40,6 +40,8 @@ static fv_status check(const bench_arguments *a) {
     if (a->kernels && (a->model || a->mode || a->size || a->profile))
         return fv_fail(FV_BAD_INPUT,
                        "--kernels has shapes of its own: leave out --model, --mode, --size and --profile");
+    if (a->only && !a->kernels)
+        return fv_fail(FV_BAD_INPUT, "--only %s chooses among the kernels: give --kernels too", a->only);
     if (a->profile && !a->model)
         return fv_fail(FV_BAD_INPUT, "--profile looks into one network: name it with --model NAME");
     return FV_OK;
@@ -53,7 +55,7 @@ static fv_status run(const bench_arguments *a) {
     FV_TRY(parse_mode(a->mode, &request.mode));
     if (a->kernels) {
         if (!options_threads_given()) fv_threads_set(1);
-        return bench_kernels(a->batch ? (int)a->batch : 1, a->seconds > 0 ? a->seconds : 0.03, &output);
+        return bench_kernels(a->only, a->batch ? (int)a->batch : 1, a->seconds > 0 ? a->seconds : 0.03, &output);
     }
     if (!a->profile) return bench_networks(&request, &output);
     if (request.mode == BENCH_MODES) request.mode = BENCH_TRAIN;
@@ -77,6 +79,8 @@ fv_status command_bench(int argc, char **argv) {
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
         {"profile", OPTION_FLAG, &a.profile, NULL, "time by op and by layer", 0, 0},
         {"kernels", OPTION_FLAG, &a.kernels, NULL, "time every op by itself (default: one thread)", 0, 0},
+        {"only", OPTION_TEXT, &a.only, "NAME", "of the kernels those whose name begins so: \"conv 3x3\", depthwise", 0,
+         0},
     };
     const command_line line = {"bench", "[--model NAME] [options]",      summary, examples,
                                options, sizeof options / sizeof *options};
