@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/base/progress.h"
 #include "plan_layout.h"
 
 /* The run-time half of a plan: plan_layout.c has decided where everything lives; here the block is allocated, the calls
@@ -15,6 +16,7 @@ struct fv_plan {
     fv_plan_layout layout;
     char *block;
     fv_op_call *forward, *backward; /* per node, in node order */
+    fv_plan_profile profile;        /* NULL pointers: nobody measures */
 };
 
 static void *buffer_address(const fv_plan *plan, int buffer) {
@@ -102,7 +104,23 @@ void fv_plan_free(fv_plan *plan) {
     fv_block_free(plan->block);
     free(plan->forward);
     free(plan->backward);
+    free(plan->profile.forward);
+    free(plan->profile.backward);
     free(plan);
+}
+
+fv_status fv_plan_profile_start(fv_plan *plan) {
+    size_t nodes = (size_t)plan->graph->node_count;
+    fv_plan_profile *profile = &plan->profile;
+    if (!profile->forward) profile->forward = fv_allocate(nodes, sizeof(double), "a profile");
+    if (!profile->backward) profile->backward = fv_allocate(nodes, sizeof(double), "a profile");
+    if (!profile->forward || !profile->backward) return FV_NO_RESOURCE;
+    for (size_t i = 0; i < nodes; i++) profile->forward[i] = profile->backward[i] = 0;
+    return FV_OK;
+}
+
+const fv_plan_profile *fv_plan_profile_get(const fv_plan *plan) {
+    return &plan->profile;
 }
 
 size_t fv_plan_bytes(const fv_plan *plan) {
@@ -117,12 +135,20 @@ const fv_real *fv_plan_gradient(const fv_plan *plan, fv_value value) {
     return gradient_address(plan, value);
 }
 
+/* Runs an op, and adds what it took to `seconds` where somebody measures. */
+static void run_op(void (*op)(const fv_op_call *call), const fv_op_call *call, double *seconds) {
+    double begin = seconds ? fv_seconds() : 0;
+    op(call);
+    if (seconds) *seconds += fv_seconds() - begin;
+}
+
 static void run_forward(fv_plan *plan, int i, bool training, uint64_t seed, uint64_t step) {
     fv_op_call *call = &plan->forward[i];
     call->training = training;
     call->seed = seed;
     call->step = step;
-    fv_op_table[call->spec->kind]->forward(call);
+    double *seconds = plan->profile.forward ? &plan->profile.forward[i] : NULL;
+    run_op(fv_op_table[call->spec->kind]->forward, call, seconds);
 }
 
 void fv_plan_forward(fv_plan *plan, bool training, uint64_t seed, uint64_t step) {
@@ -134,7 +160,8 @@ static void run_backward(fv_plan *plan, int i) {
     call->training = plan->forward[i].training;
     call->seed = plan->forward[i].seed;
     call->step = plan->forward[i].step;
-    fv_op_table[call->spec->kind]->backward(call);
+    double *seconds = plan->profile.backward ? &plan->profile.backward[i] : NULL;
+    run_op(fv_op_table[call->spec->kind]->backward, call, seconds);
 }
 
 static void start_backward(fv_plan *plan) {
