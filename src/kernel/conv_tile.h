@@ -9,7 +9,7 @@
 
 /* Elements of a worker's columns: 256 KiB, which a level-2 cache holds, and no tile with less than a few rows. */
 #define FV_CONV_COLUMNS (1 << 16)
-#define FV_CONV_MIN_ROWS 32
+#define FV_CONV_MIN_ROWS 112
 #define FV_CONV_MAX_ROWS 1024
 
 /* The most window positions a tile may have when each has `width` columns. */
