@@ -33,15 +33,15 @@ static fv_status mark_differentiated(const fv_graph *graph, fv_value loss, fv_pl
 fv_status fv_plan_rebuild(const fv_graph *graph, fv_value loss, fv_plan_layout *layout) {
     fv_plan_schedule(graph, loss, layout);
     if (layout->failed) return fv_fail_memory("a plan", sizeof *layout->tensors);
-    return fv_plan_place(graph, layout);
+    return fv_plan_share(graph, layout);
 }
 
-/* Sets one flag of a concatenation if that does not make the plan larger. */
+/* Sets a flag if that does not make the plan larger. */
 static fv_status try_flag(const fv_graph *graph, fv_value loss, bool *flag, fv_plan_layout *layout) {
-    size_t before = layout->bytes;
+    size_t before = layout->live_bytes;
     *flag = true;
     FV_TRY(fv_plan_rebuild(graph, loss, layout));
-    if (layout->bytes <= before) return FV_OK;
+    if (layout->live_bytes <= before) return FV_OK;
     *flag = false;
     return fv_plan_rebuild(graph, loss, layout);
 }
@@ -50,8 +50,10 @@ static fv_status try_flag(const fv_graph *graph, fv_value loss, bool *flag, fv_p
 static fv_status choose_joins(const fv_graph *graph, fv_value loss, fv_plan_layout *layout) {
     for (int i = 0; i < graph->node_count; i++) {
         if (graph->nodes[i].spec.kind != FV_OP_concat) continue;
-        FV_TRY(try_flag(graph, loss, &layout->choices.joins[i], layout));
-        if (layout->choices.differentiated[i]) FV_TRY(try_flag(graph, loss, &layout->choices.splits[i], layout));
+        for (int k = i * FV_MAX_INPUTS; k < i * FV_MAX_INPUTS + graph->nodes[i].spec.inputs; k++) {
+            FV_TRY(try_flag(graph, loss, &layout->choices.joins[k], layout));
+            if (layout->choices.differentiated[i]) FV_TRY(try_flag(graph, loss, &layout->choices.splits[k], layout));
+        }
     }
     return FV_OK;
 }
@@ -64,8 +66,8 @@ static fv_status allocate(const fv_graph *graph, fv_plan_layout *layout) {
                     (c->pinned = fv_allocate(values, sizeof(bool), "a plan")) &&
                     (c->differentiated = fv_allocate(nodes, sizeof(bool), "a plan")) &&
                     (c->dropped = fv_allocate(values, sizeof(bool), "a plan")) &&
-                    (c->joins = fv_allocate(nodes, sizeof(bool), "a plan")) &&
-                    (c->splits = fv_allocate(nodes, sizeof(bool), "a plan")) &&
+                    (c->joins = fv_allocate(nodes * FV_MAX_INPUTS, sizeof(bool), "a plan")) &&
+                    (c->splits = fv_allocate(nodes * FV_MAX_INPUTS, sizeof(bool), "a plan")) &&
                     (layout->value_tensor = fv_allocate(values, sizeof(int), "a plan")) &&
                     (layout->gradient_tensor = fv_allocate(values, sizeof(int), "a plan")) &&
                     (layout->again_tensor = fv_allocate(values, sizeof(int), "a plan")) &&
@@ -83,7 +85,8 @@ static fv_status decide(const fv_graph *graph, fv_value loss, size_t limit, fv_p
     }
     FV_TRY(fv_plan_rebuild(graph, loss, layout));
     FV_TRY(choose_joins(graph, loss, layout));
-    return limit ? fv_plan_drop_to_limit(graph, loss, limit, layout) : FV_OK;
+    FV_TRY(fv_plan_place(layout));
+    return limit && layout->bytes > limit ? fv_plan_drop_to_limit(graph, loss, limit, layout) : FV_OK;
 }
 
 fv_status fv_plan_layout_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count,

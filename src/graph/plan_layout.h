@@ -1,9 +1,10 @@
-/* What a plan consists of: steps in the order they run, and the tensors they read and write. Made in four parts:
+/* What a plan consists of: steps in the order they run, and the tensors they read and write. Made in five parts:
 
      plan_fusion.c     which nodes of an inference graph the op before them does along
      plan_recompute.c  which values of a training graph are made again instead of kept
      plan_schedule.c   the steps and the tensors, and so for how long each tensor lives
-     plan_place.c      which tensors share memory, and where in the block each of them lies
+     plan_share.c      which tensors share memory
+     plan_place.c      where in the block the others lie
 
    plan_layout.c runs them. A "time" is the index of a step. */
 #ifndef FOVEA_GRAPH_PLAN_LAYOUT_H
@@ -55,7 +56,7 @@ typedef struct fv_plan_choices {
     bool *pinned;         /* per value: kept for the caller */
     bool *differentiated; /* per node: has a backward */
     bool *dropped;        /* per value: made again in backward instead of kept */
-    bool *joins, *splits; /* per node that is a concat: its inputs lie in its output, gradients in its output's */
+    bool *joins, *splits; /* per node and input, of a concat: it lies in the output, its gradient in the output's */
 } fv_plan_choices;
 
 typedef struct fv_plan_layout {
@@ -96,14 +97,19 @@ fv_status fv_plan_drop_to_limit(const fv_graph *graph, fv_value loss, size_t lim
 /* plan_schedule.c: replaces steps and tensors by those that follow from the choices. */
 void fv_plan_schedule(const fv_graph *graph, fv_value loss, fv_plan_layout *layout);
 
-/* plan_place.c: decides what is shared and sets offsets, bytes and live_bytes. */
-fv_status fv_plan_place(const fv_graph *graph, fv_plan_layout *layout);
+/* plan_share.c: decides what is shared, and sets live_bytes. */
+fv_status fv_plan_share(const fv_graph *graph, fv_plan_layout *layout);
+/* From when to when something lives in the memory of a tensor that stands alone. Arrays per tensor. */
+void fv_plan_find_lives(const fv_plan_layout *layout, int *first, int *last);
 /* The tensor whose offset is that of `tensor`, and the distance from there in bytes. */
 int fv_plan_root(const fv_plan_layout *layout, int tensor, size_t *bytes);
 /* The distance of two pixels of a tensor in elements; 0 for one whose pixels are side by side. */
 int fv_plan_stride(const fv_plan_layout *layout, int tensor);
 
-/* plan_layout.c: schedule and placement from the choices as they are. */
+/* plan_place.c: sets the offsets, and bytes. */
+fv_status fv_plan_place(fv_plan_layout *layout);
+
+/* plan_layout.c: steps, tensors and what they share, from the choices as they are; no offsets. */
 fv_status fv_plan_rebuild(const fv_graph *graph, fv_value loss, fv_plan_layout *layout);
 
 #endif

@@ -113,34 +113,59 @@ static size_t list_candidates(const fv_graph *graph, const fv_plan_layout *layou
     return count;
 }
 
-/* Sets or clears dropped[value] unless that makes the plan larger than `most`. */
-static fv_status try_drop(const fv_graph *graph, fv_value loss, fv_value value, bool drop, size_t most,
-                          fv_plan_layout *layout) {
-    bool *dropped = &layout->choices.dropped[value], before = *dropped;
-    *dropped = drop;
-    FV_TRY(fv_plan_rebuild(graph, loss, layout));
-    if (layout->bytes <= most) return FV_OK;
-    *dropped = before;
+static fv_status set_dropped(const fv_graph *graph, fv_value loss, fv_value value, bool drop, fv_plan_layout *layout) {
+    layout->choices.dropped[value] = drop;
     return fv_plan_rebuild(graph, loss, layout);
 }
 
-fv_status fv_plan_drop_to_limit(const fv_graph *graph, fv_value loss, size_t limit, fv_plan_layout *layout) {
-    size_t nodes = (size_t)graph->node_count, needed = layout->bytes;
-    if (needed <= limit) return FV_OK;
-    candidate *list = fv_allocate(nodes + 1, sizeof *list, "a plan");
-    if (!list) return FV_NO_RESOURCE;
+/* Drops a value unless that makes the plan larger. Where it changes nothing, it may help the next ones. */
+static fv_status try_drop(const fv_graph *graph, fv_value loss, fv_value value, fv_plan_layout *layout) {
+    size_t before = layout->live_bytes;
+    FV_TRY(set_dropped(graph, loss, value, true, layout));
+    return layout->live_bytes <= before ? FV_OK : set_dropped(graph, loss, value, false, layout);
+}
+
+static fv_status fits(size_t limit, fv_plan_layout *layout, bool *yes) {
+    *yes = false;
+    if (layout->live_bytes > limit) return FV_OK;
+    FV_TRY(fv_plan_place(layout));
+    *yes = layout->bytes <= limit;
+    return FV_OK;
+}
+
+/* Keeps a value after all if there is room. */
+static fv_status try_keep(const fv_graph *graph, fv_value loss, fv_value value, size_t limit, fv_plan_layout *layout) {
+    bool yes;
+    if (!layout->choices.dropped[value]) return FV_OK;
+    FV_TRY(set_dropped(graph, loss, value, false, layout));
+    FV_TRY(fits(limit, layout, &yes));
+    return yes ? FV_OK : set_dropped(graph, loss, value, true, layout);
+}
+
+static fv_status drop_to_limit(const fv_graph *graph, fv_value loss, size_t limit, candidate *list,
+                               fv_plan_layout *layout) {
     size_t count = list_candidates(graph, layout, list), used = 0;
-    fv_status status = FV_OK;
-    for (; status == FV_OK && used < count && layout->bytes > limit; used++)
-        status = try_drop(graph, loss, list[used].value, true, layout->bytes, layout);
-    /* What turned out to be of no use, dearest first. */
-    for (size_t i = used; status == FV_OK && layout->bytes <= limit && i-- > 0;)
-        if (layout->choices.dropped[list[i].value]) status = try_drop(graph, loss, list[i].value, false, limit, layout);
+    bool enough = false;
+    for (; used < count && !enough; used++) {
+        FV_TRY(try_drop(graph, loss, list[used].value, layout));
+        FV_TRY(fits(limit, layout, &enough));
+    }
+    while (enough && used-- > 0) FV_TRY(try_keep(graph, loss, list[used].value, limit, layout));
+    return fv_plan_place(layout);
+}
+
+fv_status fv_plan_drop_to_limit(const fv_graph *graph, fv_value loss, size_t limit, fv_plan_layout *layout) {
+    size_t needed = layout->bytes;
+    candidate *list = fv_allocate((size_t)graph->node_count + 1, sizeof *list, "a plan");
+    if (!list) return FV_NO_RESOURCE;
+    fv_status status = drop_to_limit(graph, loss, limit, list, layout);
     free(list);
     if (status == FV_OK && layout->bytes > limit)
-        return fv_fail(FV_NO_RESOURCE,
-                       "a training step needs %.0f MiB of memory, or %.0f MiB when all that can be is computed twice, "
-                       "and train.memory allows %.0f MiB: choose a smaller train.batch or preprocess.size",
-                       (double)needed / 1048576, (double)layout->bytes / 1048576, (double)limit / 1048576);
+        return fv_fail(
+            FV_NO_RESOURCE,
+            "a training step needs %.0f MiB of memory, or %.0f MiB if it computes values twice instead of keeping "
+            "them, and the limit is %.0f MiB; raise train.memory, or choose a smaller train.batch or "
+            "preprocess.size",
+            (double)needed / 1048576, (double)layout->bytes / 1048576, (double)limit / 1048576);
     return status;
 }
