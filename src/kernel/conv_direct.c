@@ -2,7 +2,6 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
-#include "fovea/kernel/gemm.h"
 
 /* One kernel row of one window: taps [v_begin, v_end) of the image row `line`, whose first tap stands at pixel x. */
 static void gather_row(const fv_window *w, const fv_conv_source *s, const fv_real *line, int x, fv_tap_range v,
@@ -52,6 +51,7 @@ void fv_conv_gather(const fv_window *w, const fv_conv_source *source, int tap_be
 
 typedef struct direct_task {
     const fv_conv_product *product;
+    const fv_gemm_tiles *tiles;
     fv_tiling tiling;
     int64_t pixels;
     int width; /* taps * c_in */
@@ -85,10 +85,10 @@ static void multiply_tile(void *context, int64_t index, int worker) {
         windows = gathered;
         windows_stride = task->width;
     }
-    fv_real *out = p->out + begin * p->out_stride + column;
-    if (p->bias) fv_conv_put_bias(out, p->out_stride, rows, columns, p->bias + column, p->add);
-    fv_gemm(false, false, rows, columns, task->width, windows, windows_stride, p->weight + column, p->weight_stride,
-            p->add || p->bias, out, p->out_stride);
+    fv_gemm_left a = {windows, windows_stride, 1};
+    fv_gemm_right b = {p->weight + column, p->weight_stride, task->tiles->panel};
+    fv_gemm_result result = fv_gemm_result_at(&p->result, begin, column);
+    task->tiles->multiply(rows, columns, task->width, &a, &b, &result);
 }
 
 size_t fv_conv_direct_scratch(const fv_window *window, int c_in, int c_out) {
@@ -100,6 +100,7 @@ size_t fv_conv_direct_scratch(const fv_window *window, int c_in, int c_out) {
 void fv_conv_direct(const fv_conv_product *product) {
     const fv_window *w = &product->window;
     direct_task task = {.product = product,
+                        .tiles = fv_gemm_tiles_choose(),
                         .tiling = direct_tiling(w, product->c_in, product->c_out),
                         .pixels = fv_window_out_pixels(w),
                         .width = w->kernel_h * w->kernel_w * product->c_in,

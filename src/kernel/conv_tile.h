@@ -35,12 +35,4 @@ static inline void fv_conv_clear(fv_real *restrict out, int64_t count) {
     for (int64_t i = 0; i < count; i++) out[i] = 0;
 }
 
-/* Sets `rows` rows of `columns` elements, `stride` apart, to bias, or adds it. */
-static inline void fv_conv_put_bias(fv_real *out, int64_t stride, int rows, int columns, const fv_real *bias,
-                                    bool add) {
-    for (int i = 0; i < rows; i++, out += stride) {
-        for (int j = 0; j < columns; j++) out[j] = add ? out[j] + bias[j] : bias[j];
-    }
-}
-
 #endif

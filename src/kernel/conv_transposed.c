@@ -2,7 +2,6 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
-#include "fovea/kernel/gemm.h"
 
 /* Along one axis, the in-pixels y = first, first + stride, ... of a phase meet the taps u = tap, tap + step, ...:
    window position (y + padding - u * dilation) / stride, which is `origin` for the first pixel and the first tap. */
@@ -77,6 +76,7 @@ void fv_conv_direct_pack(const fv_window *w, const fv_conv_taps *taps, fv_real *
 
 typedef struct transposed_task {
     const fv_conv_product *product;
+    const fv_gemm_tiles *tiles;
     phase phase;
     fv_tiling tiling;
     size_t scratch;
@@ -88,8 +88,7 @@ static int phase_width(const phase *ph, int c_in) {
 
 static fv_tiling phase_tiling(const fv_window *w, const phase *ph, int c_in, int c_out) {
     int width = phase_width(ph, c_in);
-    /* The tile of results needs scratch too, unless the pixels of the phase lie side by side. */
-    return fv_gemm_tiling(phase_pixels(w, ph), c_out, width, fv_conv_row_limit(width + (w->stride > 1 ? c_out : 0)));
+    return fv_gemm_tiling(phase_pixels(w, ph), c_out, width, fv_conv_row_limit(width));
 }
 
 /* The window positions that meet pixels [begin, end) of the phase, zeros where there is none:
@@ -113,21 +112,24 @@ static void gather_phase(const fv_conv_product *p, const phase *ph, int64_t begi
     }
 }
 
-/* Copies a tile of results to the pixels of the phase, with bias and what was there. */
-static void scatter_tile(const fv_conv_product *p, const phase *ph, int64_t begin, int64_t end, int column, int columns,
-                         const fv_real *tile) {
+/* Pixels of a phase that lie in one row of the picture are `stride` pixels apart: a product of its own with a wider
+   distance of rows, straight into the picture. */
+static void multiply_runs(const transposed_task *task, int64_t begin, int rows, int column, int columns,
+                          const fv_gemm_left *a, const fv_gemm_right *b) {
+    const fv_conv_product *p = task->product;
     const fv_window *w = &p->window;
-    for (int64_t q = begin; q < end; q++, tile += columns) {
-        int64_t x = q % ph->x.pixels * w->stride + ph->x.first;
-        int64_t y = q / ph->x.pixels % ph->y.pixels * w->stride + ph->y.first;
-        int64_t image = q / ph->x.pixels / ph->y.pixels;
-        fv_real *restrict out = p->out + ((image * w->in_h + y) * w->in_w + x) * p->out_stride + column;
-        if (p->bias) fv_conv_put_bias(out, 0, 1, columns, p->bias + column, p->add);
-        if (p->bias || p->add) {
-            for (int j = 0; j < columns; j++) out[j] += tile[j];
-        } else {
-            fv_conv_copy(out, tile, columns);
-        }
+    const phase *ph = &task->phase;
+    for (int64_t q = begin; q < begin + rows;) {
+        int64_t x = q % ph->x.pixels, y = q / ph->x.pixels % ph->y.pixels, image = q / ph->x.pixels / ph->y.pixels;
+        int64_t run = fv_conv_smaller(ph->x.pixels - x, begin + rows - q);
+        if (w->stride == 1) run = begin + rows - q; /* the only phase: all pixels lie side by side */
+        int64_t pixel = (image * w->in_h + y * w->stride + ph->y.first) * w->in_w + x * w->stride + ph->x.first;
+        fv_gemm_left part = {a->data + (q - begin) * a->row, a->row, a->step};
+        fv_gemm_result result = fv_gemm_result_at(&p->result, pixel, column);
+        result.ld *= w->stride;
+        result.residual_ld *= w->stride;
+        task->tiles->multiply(run, columns, phase_width(ph, p->c_in), &part, b, &result);
+        q += run;
     }
 }
 
@@ -142,21 +144,9 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     int rows = (int)(end - begin), columns = (int)fv_conv_smaller(t->columns, p->c_out - column);
     fv_real *gathered = (fv_real *)((char *)p->scratch + (size_t)worker * task->scratch);
     gather_phase(p, ph, begin, end, gathered);
-    const fv_real *weight = p->weight + ph->tap_offset * p->c_in * p->c_out + column;
-    if (p->window.stride == 1) {
-        fv_real *out = p->out + begin * p->out_stride + column;
-        if (p->bias) fv_conv_put_bias(out, p->out_stride, rows, columns, p->bias + column, p->add);
-        fv_gemm(false, false, rows, columns, width, gathered, width, weight, p->c_out, p->add || p->bias, out,
-                p->out_stride);
-        return;
-    }
-    fv_real *tile = gathered + (int64_t)t->rows * width;
-    if (width > 0) {
-        fv_gemm(false, false, rows, columns, width, gathered, width, weight, p->c_out, false, tile, columns);
-    } else {
-        fv_conv_clear(tile, (int64_t)rows * columns); /* a phase that no tap meets */
-    }
-    scatter_tile(p, ph, begin, end, column, columns, tile);
+    fv_gemm_left a = {gathered, width, 1};
+    fv_gemm_right b = {p->weight + ph->tap_offset * p->c_in * p->c_out + column, p->c_out, task->tiles->panel};
+    multiply_runs(task, begin, rows, column, columns, &a, &b);
 }
 
 size_t fv_conv_transposed_scratch(const fv_window *w, int c_in, int c_out) {
@@ -164,9 +154,8 @@ size_t fv_conv_transposed_scratch(const fv_window *w, int c_in, int c_out) {
     for (int i = 0; i < w->stride * w->stride; i++) {
         phase ph = phase_of(w, i);
         if (phase_pixels(w, &ph) == 0) continue;
-        fv_tiling tiling = phase_tiling(w, &ph, c_in, c_out);
-        size_t width = (size_t)phase_width(&ph, c_in) + (w->stride > 1 ? (size_t)tiling.columns : 0);
-        size_t bytes = fv_align_up((size_t)tiling.rows * width * sizeof(fv_real));
+        size_t rows = (size_t)phase_tiling(w, &ph, c_in, c_out).rows;
+        size_t bytes = fv_align_up(rows * (size_t)phase_width(&ph, c_in) * sizeof(fv_real));
         if (bytes > most) most = bytes;
     }
     return most;
@@ -175,6 +164,7 @@ size_t fv_conv_transposed_scratch(const fv_window *w, int c_in, int c_out) {
 void fv_conv_transposed(const fv_conv_product *product) {
     const fv_window *w = &product->window;
     transposed_task task = {.product = product,
+                            .tiles = fv_gemm_tiles_choose(),
                             .scratch = fv_conv_transposed_scratch(w, product->c_in, product->c_out)};
     for (int i = 0; i < w->stride * w->stride; i++) {
         task.phase = phase_of(w, i);

@@ -1,9 +1,12 @@
 /* Dense convolutions as matrix products: windows are gathered tile by tile into columns (im2col) that stay in cache,
-   and OpenBLAS does the rest. Three products make a convolution and a transposed one, forwards and backwards:
+   and the tiles of kernel/gemm_tile.h do the rest. Three products make a convolution and a transposed one, forwards and
+   backwards:
 
-     direct      out[p] = bias + sum_t in[window p, tap t] W[t]          convolution; transposed convolution's input
-   gradient transposed  out[window p, tap t] += in[p] W[t]                      transposed convolution; convolution's
-   input gradient weight      dW[t] = sum_p in[window p, tap t]^T out[p]              both
+     direct      out[p] = sum_t in[window p, tap t] W[t]     convolution; transposed convolution's input gradient
+     transposed  out[window p, tap t] += in[p] W[t]          transposed convolution; convolution's input gradient
+     weight      dW[t] = sum_p in[window p, tap t]^T out[p]  both
+
+   Most 3x3 convolutions take the quicker way of kernel/winograd.h.
 
    A tensor is given by its first element and the distance of two pixels in elements, so that a group is a range of its
    channels. Scratch is one piece for each worker of fv_parallel_for(). Nothing depends on the number of threads but the
@@ -14,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fovea/kernel/gemm.h"
 #include "fovea/kernel/window.h"
 
 /* Writes the windows of out-pixels [begin, end), taps [tap_begin, tap_end) of the kernel row by row: columns[p][t][c],
@@ -26,7 +30,7 @@ typedef struct fv_conv_source {
 void fv_conv_gather(const fv_window *window, const fv_conv_source *source, int tap_begin, int tap_end, int64_t begin,
                     int64_t end, fv_real *columns);
 
-/* out{pixels, c_out} = windows{pixels, taps*c_in} weight{taps*c_in, c_out} + bias, or out += with add. */
+/* result{pixels, c_out} = windows{pixels, taps*c_in} weight{taps*c_in, c_out}; its rows are the pixels. */
 typedef struct fv_conv_product {
     fv_window window;
     int c_in, c_out;
@@ -34,10 +38,7 @@ typedef struct fv_conv_product {
     int in_stride;
     const fv_real *weight; /* for transposed: as fv_conv_transposed_pack() left it */
     int weight_stride;     /* distance of two rows; transposed: ignored */
-    const fv_real *bias;   /* {c_out} or NULL */
-    bool add;
-    fv_real *out;
-    int out_stride;
+    fv_gemm_result result;
     void *scratch; /* fv_threads() times ..._scratch() bytes */
 } fv_conv_product;
 
