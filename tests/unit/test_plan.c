@@ -170,7 +170,9 @@ static void computing_twice_changes_nothing(void **state) {
         make(&kept, networks[n], FV_PLAN_TRAIN, true, 0);
         run_step(&usual);
         run_step(&kept);
-        assert_true(fv_plan_bytes(usual.plan) < fv_plan_bytes(kept.plan) * 2 / 3);
+        if (!(fv_plan_bytes(usual.plan) < fv_plan_bytes(kept.plan) * 3 / 4))
+            fail_msg("%s: %zu bytes, %zu when all is kept", networks[n], fv_plan_bytes(usual.plan),
+                     fv_plan_bytes(kept.plan));
         assert_true(*fv_plan_data(usual.plan, usual.loss) == *fv_plan_data(kept.plan, kept.loss));
         /* Sums over a range of a wider tensor's channels are cut otherwise, so here not all bits need be equal. */
         double difference = gradient_difference(&usual, &kept);
