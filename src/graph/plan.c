@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/base/progress.h"
 #include "plan_layout.h"
 
 /* The run-time half of a plan: plan_layout.h says how it is made; here the block is allocated, the calls get their
@@ -15,9 +16,10 @@ struct fv_plan {
     fv_value loss;
     fv_plan_layout layout;
     char *block;
-    fv_op_call *calls;      /* per step */
-    fv_epilogue *epilogues; /* per step */
-    double **moments;       /* per step: call->moments in training */
+    fv_op_call *calls;       /* per step */
+    fv_epilogue *epilogues;  /* per step */
+    double **moments;        /* per step: call->moments in training */
+    fv_plan_profile profile; /* NULL pointers: nobody measures */
 };
 
 static void *tensor_address(const fv_plan *plan, int tensor) {
@@ -142,7 +144,23 @@ void fv_plan_free(fv_plan *plan) {
     free(plan->calls);
     free(plan->epilogues);
     free(plan->moments);
+    free(plan->profile.forward);
+    free(plan->profile.backward);
     free(plan);
+}
+
+fv_status fv_plan_profile_start(fv_plan *plan) {
+    size_t nodes = (size_t)plan->graph->node_count;
+    fv_plan_profile *profile = &plan->profile;
+    if (!profile->forward) profile->forward = fv_allocate(nodes, sizeof(double), "a profile");
+    if (!profile->backward) profile->backward = fv_allocate(nodes, sizeof(double), "a profile");
+    if (!profile->forward || !profile->backward) return FV_NO_RESOURCE;
+    for (size_t i = 0; i < nodes; i++) profile->forward[i] = profile->backward[i] = 0;
+    return FV_OK;
+}
+
+const fv_plan_profile *fv_plan_profile_get(const fv_plan *plan) {
+    return &plan->profile;
 }
 
 size_t fv_plan_bytes(const fv_plan *plan) {
@@ -170,19 +188,27 @@ static void fold_norm(const fv_plan *plan, int s) {
     fv_op_table[norm->spec.kind]->fold(&norm->spec, in, fold, fold + norm->spec.out.c);
 }
 
-static void run_step(fv_plan *plan, int s) {
-    const fv_plan_step *step = &plan->layout.steps[s];
+static void call_op(fv_plan *plan, int s) {
     fv_op_call *call = &plan->calls[s];
     const fv_op *op = fv_op_table[call->spec->kind];
+    fv_step_kind kind = plan->layout.steps[s].kind;
     call->moments = call->training ? plan->moments[s] : NULL;
-    if (step->kind == FV_STEP_BACKWARD) {
+    if (kind == FV_STEP_BACKWARD) {
         op->backward(call);
-    } else if (step->kind == FV_STEP_RECOMPUTE && op->recompute) {
+    } else if (kind == FV_STEP_RECOMPUTE && op->recompute) {
         op->recompute(call);
     } else {
         fold_norm(plan, s);
         op->forward(call);
     }
+}
+
+/* Calls the op, and adds what it took to the node's seconds where somebody measures. */
+static void run_step(fv_plan *plan, int s) {
+    double *seconds = s < plan->layout.backward_start ? plan->profile.forward : plan->profile.backward;
+    double begin = seconds ? fv_seconds() : 0;
+    call_op(plan, s);
+    if (seconds) seconds[plan->layout.steps[s].node] += fv_seconds() - begin;
 }
 
 /* Every call of a run, those of backward included, works under the same circumstances. */

@@ -28,23 +28,59 @@ static void gather_row(const fv_window *w, const fv_conv_source *s, const fv_rea
     fv_conv_clear(out + (inside.end - inside.begin) * c, (v.end - inside.end) * c);
 }
 
+/* All taps of window positions j .. j_end - 1 of a row, none of which reaches over an edge of the picture; `in` is the
+   first one's first tap. */
+static fv_real *gather_inner(const fv_window *w, const fv_conv_source *s, const fv_real *in, int positions,
+                             fv_real *columns) {
+    int64_t row = (int64_t)w->in_w * s->stride * w->dilation, taps = (int64_t)w->kernel_w * s->channels;
+    for (int j = 0; j < positions; j++, in += (int64_t)w->stride * s->stride)
+        for (int u = 0; u < w->kernel_h; u++, columns += taps) fv_conv_copy(columns, in + u * row, taps);
+    return columns;
+}
+
+static fv_real *gather_one(const fv_window *w, const fv_conv_source *source, const fv_real *image, int i, int j,
+                           int tap_begin, int tap_end, fv_real *columns) {
+    int u_begin = tap_begin / w->kernel_w, u_end = (tap_end - 1) / w->kernel_w + 1;
+    for (int u = u_begin; u < u_end; u++) {
+        fv_tap_range v = {u == u_begin ? tap_begin - u * w->kernel_w : 0,
+                          u == u_end - 1 ? tap_end - u * w->kernel_w : w->kernel_w};
+        int y = i * w->stride + u * w->dilation - w->top;
+        if (y < 0 || y >= w->in_h) {
+            fv_conv_clear(columns, (int64_t)(v.end - v.begin) * source->channels);
+        } else {
+            gather_row(w, source, image + (int64_t)y * w->in_w * source->stride, j * w->stride - w->left, v, columns);
+        }
+        columns += (int64_t)(v.end - v.begin) * source->channels;
+    }
+    return columns;
+}
+
+/* How many window positions from (i, j) on, up to `most`, lie wholly inside the picture and can be copied row by row.
+ */
+static int inner_positions(const fv_window *w, const fv_conv_source *s, int i, int j, int most) {
+    int y = i * w->stride - w->top, x = j * w->stride - w->left;
+    bool inside = y >= 0 && y + (w->kernel_h - 1) * w->dilation < w->in_h && x >= 0;
+    int room = w->in_w - 1 - x - (w->kernel_w - 1); /* pixels to the right of the first window */
+    if (!inside || room < 0 || w->dilation != 1 || s->stride != s->channels) return 0;
+    int count = room / w->stride + 1;
+    return count < most ? count : most;
+}
+
 void fv_conv_gather(const fv_window *w, const fv_conv_source *source, int tap_begin, int tap_end, int64_t begin,
                     int64_t end, fv_real *columns) {
-    int u_begin = tap_begin / w->kernel_w, u_end = (tap_end - 1) / w->kernel_w + 1;
-    for (int64_t p = begin; p < end; p++) {
+    bool all_taps = tap_begin == 0 && tap_end == w->kernel_h * w->kernel_w;
+    for (int64_t p = begin; p < end;) {
         int j = (int)(p % w->out_w), i = (int)(p / w->out_w % w->out_h);
         const fv_real *image = source->in + p / w->out_w / w->out_h * w->in_h * w->in_w * source->stride;
-        for (int u = u_begin; u < u_end; u++) {
-            fv_tap_range v = {u == u_begin ? tap_begin - u * w->kernel_w : 0,
-                              u == u_end - 1 ? tap_end - u * w->kernel_w : w->kernel_w};
-            int y = i * w->stride + u * w->dilation - w->top;
-            if (y < 0 || y >= w->in_h) {
-                fv_conv_clear(columns, (int64_t)(v.end - v.begin) * source->channels);
-            } else {
-                gather_row(w, source, image + (int64_t)y * w->in_w * source->stride, j * w->stride - w->left, v,
-                           columns);
-            }
-            columns += (int64_t)(v.end - v.begin) * source->channels;
+        int64_t left = end - p < w->out_w - j ? end - p : w->out_w - j;
+        int inner = all_taps ? inner_positions(w, source, i, j, (int)left) : 0;
+        if (inner > 0) {
+            int64_t pixel = (int64_t)(i * w->stride - w->top) * w->in_w + j * w->stride - w->left;
+            columns = gather_inner(w, source, image + pixel * source->stride, inner, columns);
+            p += inner;
+        } else {
+            columns = gather_one(w, source, image, i, j, tap_begin, tap_end, columns);
+            p++;
         }
     }
 }

@@ -22,10 +22,17 @@ static inline int64_t fv_conv_smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* A loop for the few channels of a photograph, for which a call of memcpy() would cost more than the copy. */
+#define FV_CONV_PIECE 4 /* elements that are copied at once */
+
+/* For the few channels of a photograph, for which a call of memcpy() would cost more than the copy: pieces of constant
+   size, the last of which overlaps the one before it. */
 static inline void fv_conv_copy(fv_real *restrict out, const fv_real *restrict in, int64_t count) {
     if (count > 64) {
         memcpy(out, in, (size_t)count * sizeof *out);
+    } else if (count >= FV_CONV_PIECE) {
+        for (int64_t i = 0; i < count - FV_CONV_PIECE; i += FV_CONV_PIECE)
+            memcpy(out + i, in + i, FV_CONV_PIECE * sizeof *out);
+        memcpy(out + count - FV_CONV_PIECE, in + count - FV_CONV_PIECE, FV_CONV_PIECE * sizeof *out);
     } else {
         for (int64_t i = 0; i < count; i++) out[i] = in[i];
     }

@@ -169,14 +169,19 @@ static void gradient(const fv_winograd_grid *grid, const fv_real *d_out, int str
 
 /* Weights ----------------------------------------------------------------------------------------------- */
 
-static void widen_taps(const fv_real *tap, int64_t distance, bool turned, int count, fv_real *out, int64_t plane) {
+#define AHEAD                                                                                                          \
+    6 /* channels whose weights are asked for early: their rows lie too far apart for the processor to guess */
+
+FV_INLINE void widen_taps(const fv_winograd_taps *taps, int c, int f, int count, fv_real *out, int64_t plane) {
     vec half[6][4];
     for (int j = 0; j < 3; j++) {
         vec g[4] = {v_zero(), v_zero(), v_zero(), v_zero()}, column[6];
         FV_UNROLL
         for (int i = 0; i < 3; i++) {
-            int number = i * 3 + j;
-            g[i] = v_load_some(tap + (turned ? 8 - number : number) * distance, count);
+            int number = taps->turned ? 8 - i * 3 - j : i * 3 + j;
+            const fv_real *from = taps->data + number * taps->tap + c * taps->row + f;
+            __builtin_prefetch(from + AHEAD * taps->row);
+            g[i] = v_load_some(from, count);
         }
         widen(g, 3, column);
         FV_UNROLL
@@ -190,17 +195,15 @@ static void widen_taps(const fv_real *tap, int64_t distance, bool turned, int co
     }
 }
 
-static void weight(const fv_real *taps, int c_in, int c_out, bool turned, int panel, int begin, int end,
-                   fv_real *packed) {
-    int64_t plane = (int64_t)c_in * panel;
-    for (int first = begin; first < end; first += panel) {
-        fv_real *out = packed + first / panel * PLANES * plane;
-        for (int c = 0; c < c_in; c++, out += panel) {
-            const fv_real *tap = taps + (int64_t)c * c_out + first;
+static void weight(const fv_winograd_taps *taps, int panel, fv_real *packed) {
+    int64_t plane = (int64_t)taps->channels * panel;
+    for (int first = 0; first < taps->filters; first += panel, packed += PLANES * plane) {
+        for (int c = 0; c < taps->channels; c++) {
+            fv_real *out = packed + (int64_t)c * panel;
             for (int j = 0; j < panel; j += LANES) {
-                int count = end - first - j;
+                int count = taps->filters - first - j;
                 if (count > 0)
-                    widen_taps(tap + j, (int64_t)c_in * c_out, turned, count, out + j, plane);
+                    widen_taps(taps, c, first + j, count, out + j, plane);
                 else
                     for (int p = 0; p < PLANES; p++) v_store(out + p * plane + j, v_zero());
             }

@@ -10,7 +10,7 @@
 #define SMALL_GRADIENT 147456  /* elements of transformed gradients that stay in a level-2 cache: 576 KiB */
 #define GROUP_ELEMENTS 147456  /* of transformed tiles beside them */
 #define PARTS_ELEMENTS 4194304 /* of the transformed gradients of all runs: 16 MiB */
-#define STAGE_ELEMENTS 4194304 /* of the planes of all tasks */
+#define STAGE_ELEMENTS 6291456 /* of the planes of all tasks */
 #define LEAST_TILES 32         /* of a group or a stage */
 #define RUNS 32                /* wished for */
 #define STAGE_TILES 8          /* of a task that only transforms */
@@ -38,7 +38,8 @@ static void plan_runs(weight_plan *plan, int c_in, int c_out) {
 
 static void plan_blocks(weight_plan *plan, int c_in, int c_out) {
     int64_t row = row_size_of(c_in) + row_size_of(c_out);
-    plan->group = smaller(plan->tiles, larger(LEAST_TILES, STAGE_ELEMENTS / (PLANES * row)));
+    int64_t most = larger(LEAST_TILES, STAGE_ELEMENTS / (PLANES * row));
+    plan->group = divide_up(plan->tiles, divide_up(plan->tiles, most));
     plan->block_c = c_in >= 256 ? 128 : 64;
     plan->block_f = 64;
     plan->blocks_c = (int)divide_up(c_in, plan->block_c);

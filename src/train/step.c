@@ -1,4 +1,4 @@
-#include "step.h"
+#include "fovea/train/step.h"
 
 #include <math.h>
 #include <string.h>

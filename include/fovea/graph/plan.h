@@ -40,6 +40,18 @@ void fv_plan_forward(fv_plan *plan, bool training, uint64_t seed, uint64_t step)
 /* After a forward of FV_PLAN_TRAIN: writes d loss / d parameter into params->gradients (overwrites them). */
 void fv_plan_backward(fv_plan *plan);
 
+/* Seconds that each node has taken, summed over the runs since fv_plan_profile_start(): arrays in node order. A node
+   that the plan has fused into another one stays at 0; what is made again in backward counts there. */
+typedef struct fv_plan_profile {
+    double *forward, *backward;
+} fv_plan_profile;
+
+/* Begins to measure at 0, also when it was measuring before. A plan that was never asked spends a pointer test a node.
+ */
+fv_status fv_plan_profile_start(fv_plan *plan);
+/* Both arrays are NULL unless it was started. */
+const fv_plan_profile *fv_plan_profile_get(const fv_plan *plan);
+
 /* Runs forward and backward again, looking at every result: the name of the first layer whose output, or gradient, is
    not a finite number; NULL when all are. */
 const char *fv_plan_find_nonfinite(fv_plan *plan, uint64_t seed, uint64_t step, bool *in_backward);

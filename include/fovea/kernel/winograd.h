@@ -73,6 +73,16 @@ typedef struct fv_winograd_planes {
     int64_t plane_size, row_size;
 } fv_winograd_planes;
 
+/* Weights of `channels` x `filters`: those of tap t stand at data[t * tap + c * row + f], or with `turned` at tap 8 -
+ * t.
+ */
+typedef struct fv_winograd_taps {
+    const fv_real *data;
+    int64_t tap, row;
+    int channels, filters;
+    bool turned;
+} fv_winograd_taps;
+
 /* Sums over the results of some tiles, per filter: of y - shift and its square, with shift the first y. */
 typedef struct fv_winograd_sums {
     fv_real *shift, *sum, *squares;
@@ -83,11 +93,9 @@ typedef struct fv_winograd_transforms {
     /* B^T d B of tiles [begin, end) into rows 0 .. end - begin - 1. */
     void (*input)(const fv_winograd_grid *grid, const fv_real *in, int stride, int channels, int64_t begin, int64_t end,
                   const fv_winograd_planes *out);
-    /* G g G^T of weight{3,3,c_in,c_out}, filters [begin, end), as panels for fv_gemm_tiles: filter f of channel c of a
-       plane stands at packed[(f / panel * 36 + plane) * c_in * panel + c * panel + f % panel]; begin is a multiple of
-       panel, and zeros stand behind the last filter. `turned`: the taps in reverse. */
-    void (*weight)(const fv_real *weight, int c_in, int c_out, bool turned, int panel, int begin, int end,
-                   fv_real *packed);
+    /* G g G^T of a block of weights as panels for fv_gemm_tiles: filter f of channel c of a plane stands at
+       packed[(f / panel * 36 + plane) * channels * panel + c * panel + f % panel], zeros behind the last filter. */
+    void (*weight)(const fv_winograd_taps *taps, int panel, fv_real *packed);
     /* A^T m A of rows 0 .. end - begin - 1 to tiles [begin, end), `filters` of them, which result points to for the
        first pixel. sums NULL: none. */
     void (*output)(const fv_winograd_grid *grid, const fv_winograd_planes *in, int filters, int64_t begin, int64_t end,
