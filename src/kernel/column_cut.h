@@ -21,16 +21,17 @@ static inline size_t most(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* Few channels make poor vectors, so `fold` rows are taken as one of width = fold * channels columns. */
+/* Few channels make poor vectors, so `fold` rows are taken as one of width = fold * channels columns, where all tensors
+   have their rows side by side. */
 typedef struct column_cut {
     fv_columns columns;
     size_t fold, width;
     size_t chunks, chunk_rows; /* of a segment; chunk_rows is a multiple of fold */
 } column_cut;
 
-static inline column_cut cut_columns(fv_columns columns) {
+static inline column_cut cut_columns(fv_columns columns, bool side_by_side) {
     column_cut cut = {.columns = columns, .fold = 1};
-    if (columns.channels < CUT_LEAST_WIDTH / 2)
+    if (side_by_side && columns.channels < CUT_LEAST_WIDTH / 2)
         cut.fold = least((CUT_LEAST_WIDTH + columns.channels - 1) / columns.channels, columns.rows);
     cut.width = cut.fold * columns.channels;
     size_t wide_rows = (columns.rows + cut.fold - 1) / cut.fold;
@@ -61,8 +62,8 @@ static inline const fv_real *fold_coefficient(const column_cut *cut, const fv_re
 /* Walks the rows of a chunk in units that an inner loop takes: up to `limit` wide rows at once, at the end of a segment
    what is left as one shorter row. */
 typedef struct column_block {
-    size_t offset, rows, width, folds; /* offset in elements of the tensor; width = folds * channels */
-    size_t at, end;                    /* rows of the tensor, counted through the segments */
+    size_t first, rows, width, folds; /* first row of the tensor; width = folds * channels */
+    size_t at, end;                   /* rows of the tensor, counted through the segments */
 } column_block;
 
 static inline column_block chunk_begin(const column_cut *cut, size_t chunk) {
@@ -74,7 +75,7 @@ static inline column_block chunk_begin(const column_cut *cut, size_t chunk) {
 static inline bool next_block(const column_cut *cut, column_block *block, size_t limit) {
     size_t left = block->end - block->at;
     if (left == 0) return false;
-    block->offset = block->at * cut->columns.channels;
+    block->first = block->at;
     block->rows = least(left / cut->fold, limit);
     block->folds = block->rows ? cut->fold : left;
     if (block->rows == 0) block->rows = 1;

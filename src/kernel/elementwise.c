@@ -34,6 +34,41 @@ void fv_stream_run(fv_stream_kernel *kernel, const fv_stream *stream, size_t cou
     fv_parallel_for((int64_t)((count + CHUNK - 1) / CHUNK), stream_task, &job);
 }
 
+typedef struct row_job {
+    fv_stream_kernel *kernel;
+    fv_stream stream;
+    size_t rows, channels, chunk_rows;
+} row_job;
+
+static void row_task(void *context, int64_t i, int worker) {
+    (void)worker;
+    const row_job *job = context;
+    size_t begin = (size_t)i * job->chunk_rows, end = least(begin + job->chunk_rows, job->rows);
+    fv_stream row = job->stream;
+    row.a += begin * row.a_stride;
+    row.b = row.b ? row.b + begin * row.b_stride : NULL;
+    row.y += begin * row.y_stride;
+    for (size_t r = begin; r < end; r++) {
+        job->kernel(&row, 0, job->channels);
+        row.a += row.a_stride;
+        row.b = row.b ? row.b + row.b_stride : NULL;
+        row.y += row.y_stride;
+    }
+}
+
+void fv_stream_run_rows(fv_stream_kernel *kernel, const fv_stream *stream, size_t rows, size_t channels) {
+    row_job job = {kernel, *stream, rows, channels, CHUNK / channels + 1};
+    fv_stream *s = &job.stream;
+    if (!s->a_stride) s->a_stride = channels;
+    if (!s->b_stride) s->b_stride = channels;
+    if (!s->y_stride) s->y_stride = channels;
+    if (s->a_stride == channels && (!s->b || s->b_stride == channels) && s->y_stride == channels) {
+        fv_stream_run(kernel, stream, rows * channels);
+        return;
+    }
+    fv_parallel_for((int64_t)((rows + job.chunk_rows - 1) / job.chunk_rows), row_task, &job);
+}
+
 typedef struct channel_job {
     const fv_elementwise *kernels;
     size_t rows, channels, parts, part_rows; /* a sample is split into `parts` tasks */

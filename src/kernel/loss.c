@@ -18,7 +18,7 @@ static size_t slot_bytes(const column_cut *cut) {
 }
 
 size_t fv_loss_work_bytes(fv_columns columns) {
-    column_cut cut = cut_columns(columns);
+    column_cut cut = cut_columns(columns, true);
     return most(3 * folded_bytes(&cut), columns.segments * cut.chunks * slot_bytes(&cut));
 }
 
@@ -45,7 +45,8 @@ static void measure_task(void *context, int64_t i, int worker) {
     memset(sums, 0, channels * sizeof *sums);
     column_block block = chunk_begin(&job->cut, (size_t)i);
     while (next_block(&job->cut, &block, FV_BLOCK_ROWS)) {
-        job->kernels->block_sums(job->z + block.offset, job->t + block.offset, block.rows, block.width, block_sums);
+        size_t offset = block.first * channels;
+        job->kernels->block_sums(job->z + offset, job->t + offset, block.rows, block.width, block_sums);
         for (size_t k = 0; k < block.width; k++) {
             fv_loss_sums *sum = &sums[k % channels];
             sum->cross_entropy += (double)block_sums[k];
@@ -57,7 +58,7 @@ static void measure_task(void *context, int64_t i, int worker) {
 }
 
 void fv_loss_measure(fv_columns columns, const fv_real *z, const fv_real *t, fv_loss_sums *sums, void *work) {
-    loss_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns), .z = z, .t = t, .slots = work};
+    loss_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns, true), .z = z, .t = t, .slots = work};
     fv_parallel_for((int64_t)(columns.segments * job.cut.chunks), measure_task, &job);
     memset(sums, 0, columns.segments * columns.channels * sizeof *sums);
     for (size_t i = 0; i < columns.segments * job.cut.chunks; i++) {
@@ -75,20 +76,23 @@ void fv_loss_measure(fv_columns columns, const fv_real *z, const fv_real *t, fv_
 static void gradient_task(void *context, int64_t i, int worker) {
     (void)worker;
     const loss_job *job = context;
-    size_t offset = (size_t)i / job->cut.chunks * job->cut.width;
+    size_t column = (size_t)i / job->cut.chunks * job->cut.width;
     fv_loss_slopes slopes = job->folded;
-    slopes.cross_entropy += offset;
-    slopes.overlap += offset;
-    slopes.whole += offset;
+    slopes.cross_entropy += column;
+    slopes.overlap += column;
+    slopes.whole += column;
     column_block block = chunk_begin(&job->cut, (size_t)i);
-    while (next_block(&job->cut, &block, SIZE_MAX))
-        job->kernels->gradient(job->z + block.offset, job->t + block.offset, block.rows, block.width, &slopes,
-                               job->d_z + block.offset, job->add);
+    while (next_block(&job->cut, &block, SIZE_MAX)) {
+        size_t offset = block.first * job->cut.columns.channels;
+        job->kernels->gradient(job->z + offset, job->t + offset, block.rows, block.width, &slopes, job->d_z + offset,
+                               job->add);
+    }
 }
 
 void fv_loss_gradient(fv_columns columns, const fv_loss_slopes *slopes, const fv_real *z, const fv_real *t,
                       fv_real *d_z, bool add, void *work) {
-    loss_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns), .z = z, .t = t, .d_z = d_z, .add = add};
+    loss_job job = {
+        .kernels = choose_kernels(), .cut = cut_columns(columns, true), .z = z, .t = t, .d_z = d_z, .add = add};
     char *cursor = work;
     job.folded.cross_entropy = fold_coefficient(&job.cut, slopes->cross_entropy, &cursor);
     job.folded.overlap = fold_coefficient(&job.cut, slopes->overlap, &cursor);

@@ -5,7 +5,7 @@
 #include "fovea/base/threads.h"
 
 #define STRIP 64 /* columns at a time */
-#define ROWS 256 /* whose sums stay in fv_real: around a shift, that is right to about 1e-6 of the deviation */
+#define ROWS 64 /* whose sums stay in fv_real: around a shift, that is right to about 1e-6 of the deviation */
 #define SHIFT_ROWS 8
 
 /* Sums of one strip of up to ROWS rows, around the mean of the first of them. */

@@ -19,9 +19,14 @@ static size_t slot_bytes(const column_cut *cut) {
 }
 
 size_t fv_norm_work_bytes(fv_columns columns) {
-    column_cut cut = cut_columns(columns);
-    size_t slots = columns.segments * cut.chunks * slot_bytes(&cut);
-    return most(3 * folded_bytes(&cut) + slots, 5 * folded_bytes(&cut)); /* sums, or slope and constant */
+    size_t bytes = 0;
+    for (int side_by_side = 0; side_by_side < 2; side_by_side++) {
+        column_cut cut = cut_columns(columns, side_by_side);
+        size_t slots = columns.segments * cut.chunks * slot_bytes(&cut);
+        /* Sums, or slope and constant. */
+        bytes = most(bytes, 3 * folded_bytes(&cut) + most(slots, 2 * folded_bytes(&cut)));
+    }
+    return bytes;
 }
 
 /* One chunk's part of work memory. */
@@ -34,9 +39,7 @@ typedef struct norm_job {
     const fv_norm_kernels *kernels;
     column_cut cut;
     fv_norm_coefficients folded; /* of the first segment */
-    const fv_real *x, *d_out;
-    fv_real *y;
-    bool add;
+    fv_norm_block tensors;       /* their beginnings and strides; what is NULL is not looked at */
     char *slots;
 } norm_job;
 
@@ -51,9 +54,24 @@ static norm_slot slot_of(const norm_job *job, size_t chunk) {
     return slot;
 }
 
-static norm_job make_job(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
-                         void *work) {
-    norm_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns)};
+/* The tensors with the strides that columns has for them. */
+static fv_norm_block tensors_of(const fv_columns *columns, const fv_real *x, const fv_real *d_out, fv_real *y,
+                                size_t y_stride) {
+    size_t channels = columns->channels;
+    return (fv_norm_block){.x = x,
+                           .d_out = d_out,
+                           .y = y,
+                           .x_stride = columns->x_stride ? columns->x_stride : channels,
+                           .d_out_stride = d_out && columns->d_out_stride ? columns->d_out_stride : channels,
+                           .y_stride = y && y_stride ? y_stride : channels};
+}
+
+static norm_job make_job(fv_columns columns, fv_norm_block tensors, const fv_norm_map *map, const fv_real *slope,
+                         const fv_real *constant, void *work) {
+    size_t channels = columns.channels;
+    bool side_by_side =
+        tensors.x_stride == channels && tensors.d_out_stride == channels && tensors.y_stride == channels;
+    norm_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
     char *cursor = work;
     if (map) {
         job.folded.center = fold_coefficient(&job.cut, map->center, &cursor);
@@ -70,6 +88,20 @@ static norm_job make_job(fv_columns columns, const fv_norm_map *map, const fv_re
 
 static void run_job(norm_job *job, void (*task)(void *context, int64_t i, int worker)) {
     fv_parallel_for((int64_t)(job->cut.columns.segments * job->cut.chunks), task, job);
+}
+
+/* The part of the tensors that a block of the cut is, as the kernels take it. */
+static fv_norm_block part_of(const norm_job *job, const column_block *block) {
+    fv_norm_block part = job->tensors;
+    part.rows = block->rows;
+    part.width = block->width;
+    part.x += block->first * part.x_stride;
+    part.x_stride *= block->folds;
+    if (part.d_out) part.d_out += block->first * part.d_out_stride;
+    part.d_out_stride *= block->folds;
+    if (part.y) part.y += block->first * part.y_stride;
+    part.y_stride *= block->folds;
+    return part;
 }
 
 static fv_norm_coefficients segment_coefficients(const norm_job *job, size_t segment) {
@@ -119,15 +151,15 @@ static void moments_task(void *context, int64_t i, int worker) {
     double count = 0;
     column_block block = chunk_begin(&job->cut, (size_t)i);
     while (next_block(&job->cut, &block, FV_BLOCK_ROWS)) {
-        job->kernels->block_moments(job->x + block.offset, block.rows, block.width, slot.shift, slot.sum, slot.sum2);
+        fv_norm_block part = part_of(job, &block);
+        job->kernels->block_moments(&part, slot.shift, slot.sum, slot.sum2);
         for (size_t f = 0; f < block.folds; f++, count += (double)block.rows)
             merge_block(channels, count, &slot, (double)block.rows, f * channels);
     }
 }
 
 void fv_norm_moments(fv_columns columns, const fv_real *x, double *mean, double *squares, void *work) {
-    norm_job job = make_job(columns, NULL, NULL, NULL, work);
-    job.x = x;
+    norm_job job = make_job(columns, tensors_of(&columns, x, NULL, NULL, 0), NULL, NULL, NULL, work);
     run_job(&job, moments_task);
     memset(mean, 0, columns.segments * columns.channels * sizeof *mean);
     memset(squares, 0, columns.segments * columns.channels * sizeof *squares);
@@ -149,14 +181,14 @@ static void apply_task(void *context, int64_t i, int worker) {
     const norm_job *job = context;
     fv_norm_coefficients k = segment_coefficients(job, (size_t)i / job->cut.chunks);
     column_block block = chunk_begin(&job->cut, (size_t)i);
-    while (next_block(&job->cut, &block, SIZE_MAX))
-        job->kernels->apply(job->x + block.offset, block.rows, block.width, &k, job->y + block.offset);
+    while (next_block(&job->cut, &block, SIZE_MAX)) {
+        fv_norm_block part = part_of(job, &block);
+        job->kernels->apply(&part, &k);
+    }
 }
 
 void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, fv_real *y, void *work) {
-    norm_job job = make_job(columns, map, NULL, NULL, work);
-    job.x = x;
-    job.y = y;
+    norm_job job = make_job(columns, tensors_of(&columns, x, NULL, y, columns.y_stride), map, NULL, NULL, work);
     run_job(&job, apply_task);
 }
 
@@ -169,8 +201,8 @@ static void gradient_sums_task(void *context, int64_t i, int worker) {
     memset(slot.first, 0, 2 * channels * sizeof(double));
     column_block block = chunk_begin(&job->cut, (size_t)i);
     while (next_block(&job->cut, &block, FV_BLOCK_ROWS)) {
-        job->kernels->block_gradient_sums(job->x + block.offset, job->d_out + block.offset, block.rows, block.width, &k,
-                                          slot.sum, slot.sum2);
+        fv_norm_block part = part_of(job, &block);
+        job->kernels->block_gradient_sums(&part, &k, slot.sum, slot.sum2);
         for (size_t f = 0; f < block.folds; f++) {
             for (size_t c = 0; c < channels; c++) {
                 slot.first[c] += (double)slot.sum[f * channels + c];
@@ -182,9 +214,7 @@ static void gradient_sums_task(void *context, int64_t i, int worker) {
 
 void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *d_out,
                            double *sums, double *sums_x, void *work) {
-    norm_job job = make_job(columns, map, NULL, NULL, work);
-    job.x = x;
-    job.d_out = d_out;
+    norm_job job = make_job(columns, tensors_of(&columns, x, d_out, NULL, 0), map, NULL, NULL, work);
     run_job(&job, gradient_sums_task);
     memset(sums, 0, columns.segments * columns.channels * sizeof *sums);
     memset(sums_x, 0, columns.segments * columns.channels * sizeof *sums_x);
@@ -203,17 +233,16 @@ static void gradient_apply_task(void *context, int64_t i, int worker) {
     const norm_job *job = context;
     fv_norm_coefficients k = segment_coefficients(job, (size_t)i / job->cut.chunks);
     column_block block = chunk_begin(&job->cut, (size_t)i);
-    while (next_block(&job->cut, &block, SIZE_MAX))
-        job->kernels->gradient_apply(job->x + block.offset, job->d_out + block.offset, block.rows, block.width, &k,
-                                     job->y + block.offset, job->add);
+    while (next_block(&job->cut, &block, SIZE_MAX)) {
+        fv_norm_block part = part_of(job, &block);
+        job->kernels->gradient_apply(&part, &k);
+    }
 }
 
 void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
                             const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work) {
-    norm_job job = make_job(columns, map, slope, constant, work);
-    job.x = x;
-    job.d_out = d_out;
-    job.y = d_x;
-    job.add = add;
+    fv_norm_block tensors = tensors_of(&columns, x, d_out, d_x, columns.d_x_stride);
+    tensors.add = add;
+    norm_job job = make_job(columns, tensors, map, slope, constant, work);
     run_job(&job, gradient_apply_task);
 }

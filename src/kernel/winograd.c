@@ -170,9 +170,13 @@ static void slot_fill(const winograd_task *task, int64_t group, int first, int f
         pixels += (double)(smaller(TILE, task->grid.out_h - y) * smaller(TILE, task->grid.out_w - x));
     }
     if (first == 0) slot[0] = pixels;
-    for (int f = 0; f < filters; f++)
-        fv_moments_of_sums(pixels, (double)sums->shift[f], (double)sums->sum[f], (double)sums->squares[f],
-                           &slot[1 + first + f], &slot[1 + c_out + first + f]);
+    const fv_gemm_result *result = &task->product->result;
+    const fv_real *bias = result->finish ? result->offset : NULL; /* the sums are those of the result without it */
+    for (int f = 0; f < filters; f++) {
+        double shift = (double)sums->shift[f] + (bias ? (double)bias[first + f] : 0);
+        fv_moments_of_sums(pixels, shift, (double)sums->sum[f], (double)sums->squares[f], &slot[1 + first + f],
+                           &slot[1 + c_out + first + f]);
+    }
 }
 
 static fv_winograd_planes results_of(const winograd_task *task, const worker_memory *memory) {

@@ -312,8 +312,8 @@ static void backward_weight(const fv_op_call *call, const sides *s) {
 
 static void backward(const fv_op_call *call) {
     sides s = sides_of(call);
+    if (call->d_in[WEIGHT]) backward_weight(call, &s); /* first: d_in may lie over in */
     if (call->d_in[INPUT]) backward_input(call, &s);
-    if (call->d_in[WEIGHT]) backward_weight(call, &s);
     if (call->spec->inputs > BIAS && call->d_in[BIAS])
         fv_column_sums(s.pixels, call->spec->out.c, call->d_out, s.d_out_stride, call->add[BIAS], call->d_in[BIAS],
                        call->work);
@@ -329,6 +329,7 @@ const fv_op fv_op_conv2d = {.name = "conv2d",
                             .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
                             .epilogue = true,
                             .moments = true,
+                            .overwrites_input = true,
                             .infer = infer,
                             .work_bytes = work_bytes,
                             .forward = forward,

@@ -150,8 +150,8 @@ static void backward_weight(const fv_op_call *call, const fv_window *window) {
 static void backward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
     fv_window window = window_of(spec);
+    if (call->d_in[WEIGHT]) backward_weight(call, &window); /* first: d_in may lie over in */
     if (call->d_in[INPUT]) backward_input(call, &window);
-    if (call->d_in[WEIGHT]) backward_weight(call, &window);
     if (spec->inputs > BIAS && call->d_in[BIAS]) {
         fv_column_sums(fv_window_in_pixels(&window), spec->out.c, call->d_out,
                        fv_pixel_stride(call->d_out_stride, spec->out.c), call->add[BIAS], call->d_in[BIAS], call->work);
@@ -166,6 +166,7 @@ const fv_op fv_op_conv_transpose = {.name = "conv_transpose",
                                     .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
                                     .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
                                     .epilogue = true,
+                                    .overwrites_input = true,
                                     .infer = infer,
                                     .work_bytes = work_bytes,
                                     .forward = forward,

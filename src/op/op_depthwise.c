@@ -160,8 +160,8 @@ static size_t work_bytes(const fv_op_spec *spec, bool backward) {
 }
 
 static void backward(const fv_op_call *call) {
+    if (call->d_in[WEIGHT]) backward_weight(call); /* first: d_in may lie over in */
     if (call->d_in[INPUT]) backward_input(call);
-    if (call->d_in[WEIGHT]) backward_weight(call);
 }
 
 static double macs(const fv_op_spec *spec) {
@@ -170,6 +170,7 @@ static double macs(const fv_op_spec *spec) {
 
 const fv_op fv_op_depthwise = {.name = "depthwise",
                                .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
+                               .overwrites_input = true,
                                .infer = infer,
                                .work_bytes = work_bytes,
                                .forward = forward,

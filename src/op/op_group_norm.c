@@ -28,7 +28,7 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
 
 static fv_columns columns_of(const fv_op_spec *spec) {
     fv_shape x = spec->in[X];
-    return (fv_columns){(size_t)x.n, (size_t)x.h * (size_t)x.w, (size_t)x.c};
+    return (fv_columns){.segments = (size_t)x.n, .rows = (size_t)x.h * (size_t)x.w, .channels = (size_t)x.c};
 }
 
 static size_t column_count(const fv_op_spec *spec) {

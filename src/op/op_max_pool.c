@@ -62,9 +62,10 @@ static inline int most(int a, int b) {
     return a > b ? a : b;
 }
 
-/* One window and up to TILE channels: `x` points to the sample's first channel of the tile. A NaN wins and stays. */
-static void best_of_window(const fv_op_spec *spec, const fv_real *x, int i, int j, int count, fv_real *best,
-                           int32_t *tap) {
+/* One window and up to TILE channels: `x` points to the sample's first channel of the tile, `stride` is the distance of
+   two pixels. A NaN wins and stays. */
+static void best_of_window(const fv_op_spec *spec, const fv_real *x, size_t stride, int i, int j, int count,
+                           fv_real *best, int32_t *tap) {
     const fv_attributes *a = &spec->attributes;
     fv_shape in = spec->in[0];
     int top = i * a->stride - a->padding.top, left = j * a->stride - a->padding.left;
@@ -74,7 +75,7 @@ static void best_of_window(const fv_op_spec *spec, const fv_real *x, int i, int 
     for (int c = 0; c < count; c++) tap[c] = u_begin * a->kernel_w + v_begin; /* should all be minus infinity */
     for (int u = u_begin; u < u_end; u++) {
         for (int v = v_begin; v < v_end; v++) {
-            const fv_real *pixel = x + ((size_t)(top + u) * (size_t)in.w + (size_t)(left + v)) * (size_t)in.c;
+            const fv_real *pixel = x + ((size_t)(top + u) * (size_t)in.w + (size_t)(left + v)) * stride;
             int32_t here = u * a->kernel_w + v;
             for (int c = 0; c < count; c++) {
                 bool wins = (pixel[c] > best[c]) | (pixel[c] != pixel[c]);
@@ -100,14 +101,15 @@ static void forward_row(void *context, int64_t task, int worker) {
     const fv_op_call *call = context;
     fv_shape in = call->spec->in[0], out = call->spec->out;
     int n = (int)(task / out.h), i = (int)(task % out.h);
-    const fv_real *x = call->in[0] + (size_t)n * (size_t)in.h * (size_t)in.w * (size_t)in.c;
+    size_t stride = (size_t)fv_pixel_stride(call->in_stride[0], in.c);
+    const fv_real *x = call->in[0] + (size_t)n * (size_t)in.h * (size_t)in.w * stride;
     for (int j = 0; j < out.w; j++) {
         size_t pixel = ((size_t)task * (size_t)out.w + (size_t)j) * (size_t)out.c;
         for (int first = 0; first < out.c; first += TILE) {
             fv_real best[TILE];
             int32_t tap[TILE];
             int count = least(TILE, out.c - first);
-            best_of_window(call->spec, x + first, i, j, count, best, tap);
+            best_of_window(call->spec, x + first, stride, i, j, count, best, tap);
             size_t at = pixel + (size_t)first;
             for (int c = 0; c < count; c++) call->out[at + (size_t)c] = best[c];
             store_taps(call, at, count, tap);
@@ -144,13 +146,14 @@ static void backward_row(void *context, int64_t task, int worker) {
     const fv_op_call *call = context;
     const fv_attributes *a = &call->spec->attributes;
     fv_shape in = call->spec->in[0], out = call->spec->out;
+    size_t stride = (size_t)fv_pixel_stride(call->d_in_stride[0], in.c);
     int n = (int)(task / in.h), y = (int)(task % in.h) + a->padding.top;
     /* Windows i with i * stride <= y < i * stride + kernel. */
     int i_begin = most(0, (y - a->kernel_h + a->stride) / a->stride), i_end = least(out.h, y / a->stride + 1);
     for (int x = 0; x < in.w; x++) {
         int left = x + a->padding.left;
         int j_begin = most(0, (left - a->kernel_w + a->stride) / a->stride), j_end = least(out.w, left / a->stride + 1);
-        fv_real *d_x = call->d_in[0] + ((size_t)task * (size_t)in.w + (size_t)x) * (size_t)in.c;
+        fv_real *d_x = call->d_in[0] + ((size_t)task * (size_t)in.w + (size_t)x) * stride;
         for (int first = 0; first < in.c; first += TILE) {
             fv_real sum[TILE] = {0};
             int count = least(TILE, in.c - first);
@@ -174,6 +177,7 @@ static void backward(const fv_op_call *call) {
 
 const fv_op fv_op_max_pool = {
     .name = "max_pool",
+    .strided = FV_READS_IN(0),
     .infer = infer,
     .saved_bytes = saved_bytes,
     .forward = forward,

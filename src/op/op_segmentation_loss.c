@@ -25,7 +25,7 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
 
 static fv_columns columns_of(const fv_op_spec *spec) {
     fv_shape z = spec->in[LOGITS];
-    return (fv_columns){(size_t)z.n, (size_t)z.h * (size_t)z.w, (size_t)z.c};
+    return (fv_columns){.segments = (size_t)z.n, .rows = (size_t)z.h * (size_t)z.w, .channels = (size_t)z.c};
 }
 
 static size_t column_count(const fv_op_spec *spec) {

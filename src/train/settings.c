@@ -134,6 +134,7 @@ static void loop_from_config(fv_config *config, fv_train_settings *s) {
     s->dice_over_batch = fv_config_flag(config, "loss", "dice_over_batch", false);
     if (s->weight_bce + s->weight_dice <= 0) fv_config_complain(config, "loss", "bce", "bce and dice can't both be 0");
     s->epochs = (int)fv_config_integer(config, "train", "epochs", 60, 1, 1000000);
+    s->memory = (size_t)fv_config_bytes(config, "train", "memory", 0);
     s->checkpoint_every = (int)fv_config_integer(config, "train", "checkpoint_every", 5, 1, 1000000);
     s->validate_every = (int)fv_config_integer(config, "train", "validate_every", 1, 1, 1000000);
     s->patience = (int)fv_config_integer(config, "train", "patience", 0, 0, 1000000);

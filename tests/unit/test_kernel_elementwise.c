@@ -194,11 +194,15 @@ static void compare_norm(size_t rows, size_t width) {
         size_t count = rows * width;
         y[k] = make_random(3 * count, -1, 1, 9);
         sums[k] = make_array(5 * width);
-        kernels->apply(data.x, rows, width, &data.k, y[k]);
-        kernels->gradient_apply(data.x, data.d, rows, width, &data.k, y[k] + count, false);
-        kernels->gradient_apply(data.x, data.d, rows, width, &data.k, y[k] + 2 * count, true);
-        kernels->block_moments(data.x, rows, width, sums[k], sums[k] + width, sums[k] + 2 * width);
-        kernels->block_gradient_sums(data.x, data.d, rows, width, &data.k, sums[k] + 3 * width, sums[k] + 4 * width);
+        fv_norm_block block = {rows, width, data.x, data.d, y[k], width, width, width, false};
+        kernels->apply(&block, &data.k);
+        block.y += count;
+        kernels->gradient_apply(&block, &data.k);
+        block.y += count;
+        block.add = true;
+        kernels->gradient_apply(&block, &data.k);
+        kernels->block_moments(&block, sums[k], sums[k] + width, sums[k] + 2 * width);
+        kernels->block_gradient_sums(&block, &data.k, sums[k] + 3 * width, sums[k] + 4 * width);
     }
     expect_close(y[1], y[0], 3 * rows * width, 3e-6);
     expect_close(sums[1], sums[0], 5 * width, 2e-5); /* sums over up to 64 rows, where signs cancel */
@@ -218,9 +222,89 @@ static void norms_agree(void **state) {
     }
 }
 
+/* Two segments of rows x channels: all four functions on tensors whose rows lie apart, against the same numbers with
+   their rows side by side. */
+enum { STRIDES = 4 };
+
+static float *spread_rows(const float *array, size_t rows, size_t channels, size_t stride) {
+    float *spread = make_array(rows * stride);
+    for (size_t r = 0; r < rows; r++) memcpy(spread + r * stride, array + r * channels, channels * sizeof *array);
+    return spread;
+}
+
+static void expect_rows(const float *found, size_t stride, const float *expected, size_t rows, size_t channels) {
+    for (size_t r = 0; r < rows; r++) {
+        expect_close(found + r * stride, expected + r * channels, channels, 1e-6);
+        for (size_t c = channels; c < stride; c++) assert_true(found[r * stride + c] == GUARD_VALUE);
+    }
+}
+
+static void compare_strided(size_t rows, size_t channels) {
+    fv_columns whole = {.segments = 2, .rows = rows, .channels = channels}, apart = whole;
+    size_t stride[STRIDES] = {channels + 5, channels + 16, channels, channels + 1}, all = 2 * rows;
+    apart.x_stride = stride[0], apart.y_stride = stride[1], apart.d_x_stride = stride[3]; /* d_out side by side */
+    norm_data data = make_norm(all, channels), columns = make_norm(1, 2 * channels);
+    float **k = columns.coefficients, *x = spread_rows(data.x, all, channels, stride[0]), *d = data.d;
+    float *y = make_array(all * channels), *z = make_array(all * stride[1]), *w = make_array(all * stride[3]);
+    fv_norm_map map = {k[0], k[1], k[2], 0, 6};
+    double *sums[2] = {calloc(8 * channels, sizeof(double)), calloc(8 * channels, sizeof(double))};
+    void *work = aligned_alloc(64, fv_norm_work_bytes(whole));
+    assert_true(sums[0] && sums[1] && work);
+    fv_norm_apply(whole, &map, data.x, y, work);
+    fv_norm_apply(apart, &map, x, z, work);
+    expect_rows(z, stride[1], y, all, channels);
+    fv_norm_gradient_apply(whole, &map, k[3], k[4], data.x, d, y, false, work);
+    fv_norm_gradient_apply(apart, &map, k[3], k[4], x, d, w, false, work);
+    expect_rows(w, stride[3], y, all, channels);
+    fv_norm_moments(whole, data.x, sums[0], sums[0] + 2 * channels, work);
+    fv_norm_moments(apart, x, sums[1], sums[1] + 2 * channels, work);
+    fv_norm_gradient_sums(whole, &map, data.x, d, sums[0] + 4 * channels, sums[0] + 6 * channels, work);
+    fv_norm_gradient_sums(apart, &map, x, d, sums[1] + 4 * channels, sums[1] + 6 * channels, work);
+    for (size_t c = 0; c < 8 * channels; c++) expect_near(sums[1][c], sums[0][c], 1e-6 * (double)rows);
+    free(sums[0]);
+    free(sums[1]);
+    free(work);
+    free_array(x, all * stride[0]);
+    free_array(y, all * channels);
+    free_array(z, all * stride[1]);
+    free_array(w, all * stride[3]);
+    free_norm(&data);
+    free_norm(&columns);
+}
+
+static void strides_are_honoured(void **state) {
+    (void)state;
+    for (size_t i = 0; i < SIZES; i++) {
+        compare_strided(1, sizes[i]);
+        compare_strided(301, sizes[i]);
+    }
+    compare_strided(3000, 24);
+}
+
+/* A stream over rows that lie apart does what it does row by row. */
+static void streams_take_strides(void **state) {
+    (void)state;
+    enum { ROWS = 37 };
+    for (size_t i = 0; i < SIZES; i++) {
+        size_t channels = sizes[i], count = ROWS * channels, stride = channels + 3;
+        float *a = make_random(count, -9, 9, 1), *b = make_random(count, -2, 8, 2), *y = make_array(count);
+        float *apart = spread_rows(a, ROWS, channels, stride), *z = make_array(ROWS * stride);
+        fv_stream stream = {.a = a, .b = b, .y = y, .low = 0, .high = 6};
+        fv_stream_run_rows(fv_elementwise_kernels()->add, &stream, ROWS, channels);
+        stream = (fv_stream){.a = apart, .b = b, .y = z, .low = 0, .high = 6, .a_stride = stride, .y_stride = stride};
+        fv_stream_run_rows(fv_elementwise_kernels()->add, &stream, ROWS, channels);
+        expect_rows(z, stride, y, ROWS, channels);
+        free_array(a, count);
+        free_array(b, count);
+        free_array(y, count);
+        free_array(apart, ROWS * stride);
+        free_array(z, ROWS * stride);
+    }
+}
+
 /* Moments of columns with a mean far above the spread, against sums in double of the same floats. */
 static void compare_moments(size_t rows, size_t channels, double mean, double spread) {
-    fv_columns columns = {1, rows, channels};
+    fv_columns columns = {.segments = 1, .rows = rows, .channels = channels};
     float *x = make_random(rows * channels, mean - spread, mean + spread, 4);
     double *found = calloc(2 * channels, sizeof *found);
     void *work = aligned_alloc(64, fv_norm_work_bytes(columns));
@@ -260,7 +344,7 @@ static void moments_are_accurate(void **state) {
 static void moments_survive_a_jump(void **state) {
     (void)state;
     enum { ROWS = 5000, ZEROS = 9 };
-    fv_columns columns = {1, ROWS, 32};
+    fv_columns columns = {.segments = 1, .rows = ROWS, .channels = 32};
     float *x = make_random(ROWS * 32, 9999, 10001, 4);
     memset(x, 0, ZEROS * 32 * sizeof *x);
     double mean[32], squares[32], sum = 0, expected = 0;
@@ -347,6 +431,8 @@ int main(void) {
         cmocka_unit_test(sigmoids_are_accurate),
         cmocka_unit_test(clamps_let_nan_through),
         cmocka_unit_test(norms_agree),
+        cmocka_unit_test(strides_are_honoured),
+        cmocka_unit_test(streams_take_strides),
         cmocka_unit_test(moments_are_accurate),
         cmocka_unit_test(moments_survive_a_jump),
         cmocka_unit_test(losses_agree),

@@ -14,6 +14,8 @@ typedef struct fv_stream {
     fv_real *y;
     fv_real low, high; /* limits of the clamping kernels; minus and plus INFINITY for none */
     bool add;          /* y += f instead of y = f, where the kernel says so */
+    /* For fv_stream_run_rows(): the distance of two rows in elements, 0 for rows side by side. */
+    size_t a_stride, b_stride, y_stride;
 } fv_stream;
 
 /* Does elements begin .. end - 1. */
@@ -40,6 +42,9 @@ const fv_elementwise *fv_elementwise_kernels(void);
 
 /* Runs a kernel over 0 .. count - 1 in parallel. */
 void fv_stream_run(fv_stream_kernel *kernel, const fv_stream *stream, size_t count);
+
+/* The same over a matrix of rows x channels, whose rows may lie apart: see the strides of fv_stream. */
+void fv_stream_run_rows(fv_stream_kernel *kernel, const fv_stream *stream, size_t rows, size_t channels);
 
 /* scale_channels() for every sample n of a {samples, rows, 1, channels} tensor, in parallel; factor {samples,
  * channels}. */

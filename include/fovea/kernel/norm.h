@@ -17,7 +17,7 @@ typedef struct fv_norm_map {
     fv_real low, high; /* minus and plus INFINITY for none */
 } fv_norm_map;
 
-/* Work memory that each of the functions below needs. */
+/* Work memory that each of the functions below needs, whatever the strides. */
 size_t fv_norm_work_bytes(fv_columns columns);
 
 /* Per column: mean, and the sum of squared differences from it. Both are right to about 1e-7 of the standard deviation
@@ -32,23 +32,30 @@ void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_
 void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
                             const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work);
 
-/* The inner loops, on rows x width with the rows side by side in memory and coefficients of `width` numbers. */
+/* The inner loops, on rows x width and coefficients of `width` numbers. */
 typedef struct fv_norm_coefficients {
     const fv_real *center, *scale, *offset, *slope, *constant;
     fv_real low, high;
 } fv_norm_coefficients;
 
+typedef struct fv_norm_block {
+    size_t rows, width;
+    const fv_real *x, *d_out; /* what a function reads of them */
+    fv_real *y;               /* what it writes: y or d_x */
+    size_t x_stride, d_out_stride, y_stride;
+    bool add;
+} fv_norm_block;
+
 typedef struct fv_norm_kernels {
     fv_cpu_level level;
     /* Per column: shift = mean of the first (up to 8) rows, sum of x - shift, sum of its squares. Rows that differ from
        the shift widen the variance as well, so that no more than 3 bits cancel in squares - sum^2 / rows. */
-    void (*block_moments)(const fv_real *x, size_t rows, size_t width, fv_real *shift, fv_real *sum, fv_real *squares);
-    void (*apply)(const fv_real *x, size_t rows, size_t width, const fv_norm_coefficients *k, fv_real *y);
+    void (*block_moments)(const fv_norm_block *block, fv_real *shift, fv_real *sum, fv_real *squares);
+    void (*apply)(const fv_norm_block *block, const fv_norm_coefficients *k);
     /* Per column: sum of d, sum of d (x - center). */
-    void (*block_gradient_sums)(const fv_real *x, const fv_real *d_out, size_t rows, size_t width,
-                                const fv_norm_coefficients *k, fv_real *sum, fv_real *sum_x);
-    void (*gradient_apply)(const fv_real *x, const fv_real *d_out, size_t rows, size_t width,
-                           const fv_norm_coefficients *k, fv_real *d_x, bool add);
+    void (*block_gradient_sums)(const fv_norm_block *block, const fv_norm_coefficients *k, fv_real *sum,
+                                fv_real *sum_x);
+    void (*gradient_apply)(const fv_norm_block *block, const fv_norm_coefficients *k);
 } fv_norm_kernels;
 
 /* The variants; the functions above choose by fv_cpu(). */
