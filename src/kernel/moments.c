@@ -5,7 +5,7 @@
 #include "fovea/base/threads.h"
 
 #define STRIP 64 /* columns at a time */
-#define ROWS 64 /* whose sums stay in fv_real: around a shift, that is right to about 1e-6 of the deviation */
+#define ROWS 64  /* whose sums stay in fv_real: around a shift, that is right to about 1e-6 of the deviation */
 #define SHIFT_ROWS 8
 
 /* Sums of one strip of up to ROWS rows, around the mean of the first of them. */
@@ -35,28 +35,36 @@ static void merge(double count, double *mean, double *squares, double rows, doub
     *squares += other_squares + delta * delta * count * share;
 }
 
-void fv_moments_of_sums(double rows, double shift, double sum, double sum_of_squares, double *mean, double *squares) {
+/* Mean and squares of sums over `rows` values around a shift. */
+static void moments_of_sums(double rows, double shift, double sum, double sum_of_squares, double *mean,
+                            double *squares) {
     double offset = sum / rows, rest = sum_of_squares - sum * offset;
     *mean = shift + offset;
     *squares = rest > 0 ? rest : 0;
 }
 
-void fv_moments_measure(const fv_real *y, int64_t stride, int64_t rows, int channels, int column, int columns,
-                        double *slot) {
-    double *mean = slot + 1 + column, *squares = mean + channels;
-    if (column == 0) slot[0] = (double)rows;
-    memset(mean, 0, (size_t)columns * sizeof *mean);
-    memset(squares, 0, (size_t)columns * sizeof *squares);
+void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_sums *sums) {
+    double *mean = slot->data + 1 + slot->column, *squares = mean + slot->channels;
+    if (slot->column == 0) slot->data[0] = (double)rows;
+    for (int c = 0; c < slot->columns; c++)
+        moments_of_sums((double)rows, (double)sums->shift[c], (double)sums->sum[c], (double)sums->squares[c], &mean[c],
+                        &squares[c]);
+}
+
+static void measure(const fv_real *y, int64_t stride, int64_t rows, int channels, double *slot) {
+    double *mean = slot + 1, *squares = mean + channels;
+    slot[0] = (double)rows;
+    memset(mean, 0, 2 * (size_t)channels * sizeof *mean);
     strip_sums sums;
     for (int64_t r = 0; r < rows; r += ROWS) {
         int block = (int)(rows - r < ROWS ? rows - r : ROWS);
-        for (int c = 0; c < columns; c += STRIP) {
-            int strip = columns - c < STRIP ? columns - c : STRIP;
+        for (int c = 0; c < channels; c += STRIP) {
+            int strip = channels - c < STRIP ? channels - c : STRIP;
             sum_strip(y + r * stride + c, stride, block, strip, &sums);
             for (int i = 0; i < strip; i++) {
                 double own_mean, own_squares;
-                fv_moments_of_sums(block, (double)sums.shift[i], (double)sums.sum[i], (double)sums.squares[i],
-                                   &own_mean, &own_squares);
+                moments_of_sums(block, (double)sums.shift[i], (double)sums.sum[i], (double)sums.squares[i], &own_mean,
+                                &own_squares);
                 merge((double)r, &mean[c + i], &squares[c + i], block, own_mean, own_squares);
             }
         }
@@ -99,9 +107,8 @@ static void measure_rows(void *context, int64_t index, int worker) {
     (void)worker;
     const moments_task *task = context;
     int64_t begin = index * task->task_rows, left = task->rows - begin;
-    fv_moments_measure(task->y + begin * task->stride, task->stride, left < task->task_rows ? left : task->task_rows,
-                       task->channels, 0, task->channels,
-                       task->slots + index * (int64_t)fv_moments_slot_count(task->channels));
+    measure(task->y + begin * task->stride, task->stride, left < task->task_rows ? left : task->task_rows,
+            task->channels, task->slots + index * (int64_t)fv_moments_slot_count(task->channels));
 }
 
 void fv_moments_run(const fv_real *y, int64_t stride, int64_t rows, int channels, double *moments, void *work) {
