@@ -117,7 +117,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(B
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
+ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/generated/revision.h
 	@mkdir -p $(@D)

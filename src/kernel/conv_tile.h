@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fovea/tensor/tensor.h"
+#include "fovea/kernel/gemm_tile.h"
 
-/* Elements of a worker's columns: half of a level-2 cache of 2 MiB, and no tile with less than a few rows. */
-#define FV_CONV_COLUMNS (1 << 18)
-#define FV_CONV_MIN_ROWS 32
+/* Elements of a worker's columns: 256 KiB, which a level-2 cache holds, and no tile with less than a few rows. */
+#define FV_CONV_COLUMNS (1 << 16)
+#define FV_CONV_MIN_ROWS 112
 #define FV_CONV_MAX_ROWS 1024
 
 /* The most window positions a tile may have when each has `width` columns. */
@@ -40,6 +40,11 @@ static inline void fv_conv_copy(fv_real *restrict out, const fv_real *restrict i
 
 static inline void fv_conv_clear(fv_real *restrict out, int64_t count) {
     for (int64_t i = 0; i < count; i++) out[i] = 0;
+}
+
+/* Packed weights of `width` rows from column `column` on, a multiple of the panel. */
+static inline fv_gemm_right fv_conv_packed(const fv_real *packed, int panel, int64_t width, int column) {
+    return (fv_gemm_right){packed + column * width, panel, panel * width};
 }
 
 #endif

@@ -1,12 +1,17 @@
-/* 3x3, dilation 1, stride 1 and 2: what the kernels of each instruction set have in common. Work goes strip by strip: a
-   few neighbouring pixels of a row, over all channels, one vector of channels at a time. So memory is read in order,
-   the nine weights of a channel serve every pixel of the strip, and the columns that its windows share are loaded once.
-   Pixels whose window leaves the image at the left or right are done one by one.
+/* 3x3, dilation 1, stride 1 and 2: what the kernels of each instruction set have in common.
 
-   The file that includes this one, and then depthwise_3x3_slide.h or depthwise_3x3_weight.h or both, defines for its
-   vectors of LANES floats: vector, lanes (a mask of the first lanes), first_lanes(count), load(p, whole, mask),
-   store(p, value, whole, mask), multiply_add(a, b, c) = a b + c and, for the slide, zero(). With `whole` the mask is
-   ignored; without, memory behind the mask is not touched. */
+   Work goes tile by tile: a few neighbouring rows of a few pixels, over all channels, one vector of channels at a time,
+   the tile's sums in registers. So memory is read in order, and a pixel of the picture is loaded once for all windows
+   of the tile that it lies in: row by row it would come from second-level cache three times, so one and a half times.
+   At the picture's edges a tile leaves out the rows and columns that there are not.
+
+   The file that includes this one, and then the depthwise_3x3_*.h, defines for its vectors of LANES floats: vector,
+   lanes (a mask of the first lanes), first_lanes(count), load(p, whole, mask), store(p, value, whole, mask), zero(),
+   broadcast(x), add(a, b), multiply_add(a, b, c) = a b + c, and minimum(a, b) and maximum(a, b), which are b where that
+   is NaN. With `whole` the mask is ignored; without, memory behind the mask is not touched. It defines too, to suit its
+   number of registers, the size of a tile of results of the slide (SLIDE_ROWS, which is even, and SLIDE_PIXELS), of the
+   spread (SPREAD_ROWS, SPREAD_PIXELS, both even), and of the tile of dy that the weight gradient takes at once
+   (WEIGHT_ROWS, WEIGHT_PIXELS). */
 #include "fovea/kernel/depthwise.h"
 
 /* Sums and indices below stay in registers only when the loops over them are unrolled. */
@@ -24,12 +29,13 @@
         if (c_ < (channels)) BLOCK(c_, false, first_lanes((int)((channels)-c_)));                                      \
     } while (0)
 
-/* The positions [begin, end) whose three columns all lie inside. */
-static fv_tap_range whole_windows(int w, int stride, int left, int positions) {
-    fv_tap_range range = {left > 0 ? (left + stride - 1) / stride : 0, w + left >= 3 ? (w + left - 3) / stride + 1 : 0};
-    if (range.end > positions) range.end = positions;
-    if (range.begin > range.end) range.begin = range.end;
-    return range;
+/* Those of the `count` rows (or columns) from `start` on that lie in a picture of `size`. */
+static inline fv_tap_range inside(int start, int count, int size) {
+    return fv_window_clip(start, 1, count, size);
+}
+
+static inline bool within(fv_tap_range range, int i) {
+    return i >= range.begin && i < range.end;
 }
 
 static bool accepts(const fv_window *w, int channels) {

@@ -1,9 +1,16 @@
 #include "fovea/kernel/depthwise.h"
 
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
+#ifdef FV_X86_VARIANTS
 #include <immintrin.h>
 
 #define INLINE static inline __attribute__((always_inline))
+/* Measured: what 32 registers hold, and rather rows than pixels for pictures that come from memory. */
+#define SLIDE_ROWS 4
+#define SLIDE_PIXELS 4
+#define SPREAD_ROWS 8
+#define SPREAD_PIXELS 2
+#define WEIGHT_ROWS 4
+#define WEIGHT_PIXELS 4
 #define LANES 16
 
 typedef __m512 vector;
@@ -25,25 +32,39 @@ INLINE void store(float *p, vector value, bool whole, lanes mask) {
     }
 }
 
+INLINE vector zero(void) {
+    return _mm512_setzero_ps();
+}
+
+INLINE vector add(vector a, vector b) {
+    return _mm512_add_ps(a, b);
+}
+
+INLINE vector broadcast(float x) {
+    return _mm512_set1_ps(x);
+}
+
+INLINE vector minimum(vector a, vector b) {
+    return _mm512_min_ps(a, b);
+}
+
+INLINE vector maximum(vector a, vector b) {
+    return _mm512_max_ps(a, b);
+}
+
 INLINE vector multiply_add(vector a, vector b, vector c) {
     return _mm512_fmadd_ps(a, b, c);
 }
 
 #include "depthwise_3x3.h"
+#include "depthwise_3x3_slide.h"
+#include "depthwise_3x3_spread.h"
 #include "depthwise_3x3_weight.h"
 
-/* Forward and data gradient wait for memory, and wider vectors don't help: measured, they are slower on large pictures.
- */
-static void forward(const fv_window *w, int channels, const float *x, const float *weight, int row, int row_end,
-                    float *y) {
-    fv_depthwise_3x3_avx2.forward(w, channels, x, weight, row, row_end, y);
-}
-
-static void data(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end, bool add,
-                 float *dx) {
-    fv_depthwise_3x3_avx2.data(w, channels, dy, weight, row, row_end, add, dx);
-}
-
-const fv_depthwise fv_depthwise_3x3_avx512 = {
-    .name = "depthwise 3x3, AVX-512", .accepts = accepts, .forward = forward, .data = data, .weight = weight_gradient};
+const fv_depthwise fv_depthwise_3x3_avx512 = {.level = FV_CPU_AVX512,
+                                              .name = "depthwise 3x3, AVX-512",
+                                              .accepts = accepts,
+                                              .forward = forward,
+                                              .data = data,
+                                              .weight = weight_gradient};
 #endif

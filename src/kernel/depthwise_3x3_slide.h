@@ -1,164 +1,155 @@
-/* Forward and data gradient; to be included behind depthwise_3x3.h. */
-#define STRIP 8       /* pixels of a strip, forward and data gradient */
-#define SHORT_STRIP 4 /* what is left of a row goes in these, and then one by one */
+/* Windows that slide over a picture: forward, and the data gradient of stride 1, a convolution of dy with the mirrored
+   kernel. To be included behind depthwise_3x3.h. */
 
-/* Kernel rows that fall into the image: where the row of pixels begins, and its three taps' weights. */
-typedef struct tap_rows {
-    int count;
-    const float *in[3], *weight[3];
-} tap_rows;
-
-/* Single taps of one pixel. */
-typedef struct tap_list {
-    int count;
-    const float *in[9], *weight[9];
-} tap_list;
-
-/* One pixel ------------------------------------------------------------------------------------------- */
-
-INLINE void pixel_block(const tap_list *taps, float *out, bool add, int64_t c, bool whole, lanes mask) {
-    vector sum = add ? load(out + c, whole, mask) : zero();
-    for (int t = 0; t < taps->count; t++) {
-        sum = multiply_add(load(taps->in[t] + c, whole, mask), load(taps->weight[t] + c, whole, mask), sum);
-    }
-    store(out + c, sum, whole, mask);
-}
-
-static void pixel(const tap_list *taps, int channels, bool add, float *out) {
-#define BLOCK(c, whole, mask) pixel_block(taps, out, add, c, whole, mask)
-    FOR_CHANNELS(channels, BLOCK);
-#undef BLOCK
-}
-
-/* The taps [v.begin, v.end) of all rows, the first of which stands at element `in`. */
-static tap_list taps_of(const tap_rows *rows, int64_t in, int64_t tap, int channels, fv_tap_range v) {
-    tap_list taps = {.count = 0};
-    for (int r = 0; r < rows->count; r++) {
-        for (int t = v.begin; t < v.end; t++) {
-            taps.in[taps.count] = rows->in[r] + (in + (int64_t)t * channels);
-            taps.weight[taps.count++] = rows->weight[r] + t * tap;
-        }
-    }
-    return taps;
-}
-
-/* Windows: forward, and the data gradient of stride 1 ------------------------------------------------- */
-
-/* Pixels whose windows lie inside the rows. `in` is the first tap's column of the first pixel; from one tap to the
-   next, weights are `tap` elements apart (negative: mirrored). Passed by value, so that stores to `out` can't change
-   it. */
-typedef struct strip {
-    tap_rows rows;
-    int64_t tap, channels;
-    bool add;
+/* A tile of results. Pointers may stand outside of the picture; what is there is not read. */
+typedef struct slide_tile {
+    const float *in, *weight; /* at the first tap of the first result */
+    int64_t in_row, channels, tap;
+    fv_tap_range rows, columns; /* of the pixels that the tile's windows cover, those in the picture */
     float *out;
-} strip;
+    int64_t out_row;
+    fv_tap_range out_rows, out_columns; /* of the tile, those wanted */
+    bool add;
+    const fv_channel_epilogue *epilogue; /* or NULL */
+    const float *residual;               /* at the tile's first pixel, or NULL */
+    int64_t residual_row;
+} slide_tile;
 
-INLINE void strip_block(const strip *s, int rows, int pixels, int stride, int64_t c, bool whole, lanes mask) {
-    vector sum[STRIP];
-    UNROLL
-    for (int p = 0; p < pixels; p++) sum[p] = s->add ? load(s->out + p * s->channels + c, whole, mask) : zero();
-    for (int r = 0; r < rows; r++) {
-        const float *in = s->rows.in[r] + c, *weight = s->rows.weight[r] + c;
-        vector w[3] = {load(weight, whole, mask), load(weight + s->tap, whole, mask),
-                       load(weight + 2 * s->tap, whole, mask)};
+/* The epilogue, on one row of sums. */
+INLINE void finish_row(const slide_tile *t, int row, vector *sum, bool inner, int64_t c, bool whole, lanes mask) {
+    const fv_channel_epilogue *e = t->epilogue;
+    if (e->scale) {
+        vector scale = load(e->scale + c, whole, mask), offset = load(e->offset + c, whole, mask);
         UNROLL
-        for (int q = 0; q < (pixels - 1) * stride + 3; q++) { /* columns */
-            vector column = load(in + q * s->channels, whole, mask);
-            UNROLL
-            for (int v = 0; v < 3; v++) {
-                int p = (q - v) / stride;
-                if (q >= v && (q - v) % stride == 0 && p < pixels) sum[p] = multiply_add(column, w[v], sum[p]);
-            }
+        for (int p = 0; p < SLIDE_PIXELS; p++) sum[p] = multiply_add(sum[p], scale, offset);
+    }
+    if (t->residual) {
+        const float *residual = t->residual + row * t->residual_row + c;
+        UNROLL
+        for (int p = 0; p < SLIDE_PIXELS; p++)
+            if (inner || within(t->out_columns, p))
+                sum[p] = add(sum[p], load(residual + p * e->residual_stride, whole, mask));
+    }
+    vector low = broadcast(e->low), high = broadcast(e->high);
+    UNROLL
+    for (int p = 0; p < SLIDE_PIXELS; p++) sum[p] = minimum(high, maximum(low, sum[p]));
+}
+
+/* Adds what the pixels of one row of the picture contribute. */
+INLINE void slide_row(const slide_tile *t, int row, int tile_rows, int stride, const vector *w,
+                      vector (*sum)[SLIDE_PIXELS], bool inner, int64_t c, bool whole, lanes mask) {
+    const float *in = t->in + row * t->in_row + c;
+    UNROLL
+    for (int q = 0; q < (SLIDE_PIXELS - 1) * stride + 3; q++) {
+        if (!inner && !within(t->columns, q)) continue;
+        vector pixel = load(in + q * t->channels, whole, mask);
+        UNROLL
+        for (int tap = 0; tap < 9; tap++) {
+            int r = row - tap / 3, p = q - tap % 3;
+            if (r < 0 || r % stride || r / stride >= tile_rows) continue;
+            if (p < 0 || p % stride || p / stride >= SLIDE_PIXELS) continue;
+            sum[r / stride][p / stride] = multiply_add(pixel, w[tap], sum[r / stride][p / stride]);
         }
     }
-    UNROLL
-    for (int p = 0; p < pixels; p++) store(s->out + p * s->channels + c, sum[p], whole, mask);
 }
 
-INLINE void strip_run(strip s, int pixels, int stride) {
-    if (s.rows.count == 3) {
-#define BLOCK(c, whole, mask) strip_block(&s, 3, pixels, stride, c, whole, mask)
-        FOR_CHANNELS(s.channels, BLOCK);
-#undef BLOCK
-    } else {
-#define BLOCK(c, whole, mask) strip_block(&s, s.rows.count, pixels, stride, c, whole, mask)
-        FOR_CHANNELS(s.channels, BLOCK);
-#undef BLOCK
+INLINE void slide_block(const slide_tile *t, int tile_rows, int stride, bool inner, int64_t c, bool whole, lanes mask) {
+    vector sum[SLIDE_ROWS][SLIDE_PIXELS], w[9];
+    UNROLL
+    for (int tap = 0; tap < 9; tap++) w[tap] = load(t->weight + tap * t->tap + c, whole, mask);
+    UNROLL
+    for (int r = 0; r < tile_rows; r++) {
+        UNROLL
+        for (int p = 0; p < SLIDE_PIXELS; p++)
+            sum[r][p] = t->add && (inner || within(t->out_columns, p)) && within(t->out_rows, r)
+                            ? load(t->out + r * t->out_row + p * t->channels + c, whole, mask)
+                            : zero();
+    }
+    UNROLL
+    for (int row = 0; row < (tile_rows - 1) * stride + 3; row++)
+        if (within(t->rows, row)) slide_row(t, row, tile_rows, stride, w, sum, inner, c, whole, mask);
+    UNROLL
+    for (int r = 0; r < tile_rows; r++) {
+        if (!within(t->out_rows, r)) continue;
+        if (t->epilogue) finish_row(t, r, sum[r], inner, c, whole, mask);
+        UNROLL
+        for (int p = 0; p < SLIDE_PIXELS; p++)
+            if (inner || within(t->out_columns, p))
+                store(t->out + r * t->out_row + p * t->channels + c, sum[r][p], whole, mask);
     }
 }
 
-static void strip_8_1(const strip *s) {
-    strip_run(*s, STRIP, 1);
+/* By value: stores to `out` can't change it. */
+INLINE void slide_run(slide_tile t, int tile_rows, int stride, bool inner) {
+#define BLOCK(c, whole, mask) slide_block(&t, tile_rows, stride, inner, c, whole, mask)
+    FOR_CHANNELS(t.channels, BLOCK);
+#undef BLOCK
 }
-static void strip_8_2(const strip *s) {
-    strip_run(*s, STRIP, 2);
+
+static void inner_1(const slide_tile *t) {
+    slide_run(*t, SLIDE_ROWS, 1, true);
 }
-static void strip_4_1(const strip *s) {
-    strip_run(*s, SHORT_STRIP, 1);
+static void inner_2(const slide_tile *t) {
+    slide_run(*t, SLIDE_ROWS / 2, 2, true);
 }
-static void strip_4_2(const strip *s) {
-    strip_run(*s, SHORT_STRIP, 2);
+static void edge_1(const slide_tile *t) {
+    slide_run(*t, SLIDE_ROWS, 1, false);
 }
-static void strip_1(const strip *s) {
-    strip_run(*s, 1, 1);
+static void edge_2(const slide_tile *t) {
+    slide_run(*t, SLIDE_ROWS / 2, 2, false);
 }
 
 /* A 3x3 window over a picture of `h` x `w` pixels. */
 typedef struct slide {
     int h, w, stride, top, left;
-    int positions; /* of a row */
-    int channels;
+    int positions; /* of a row of results */
+    int64_t channels;
     const float *in, *weight; /* weight of the tap that meets the window's first pixel */
     int64_t tap;              /* from one weight to the next: channels, or -channels for a mirrored kernel */
     bool add;
+    const fv_channel_epilogue *epilogue;
+    float *out;
 } slide;
 
-static tap_rows rows_of(const slide *s, int i) {
-    tap_rows rows = {.count = 0};
-    int top = i * s->stride - s->top;
-    fv_tap_range range = fv_window_clip(top, 1, 3, s->h);
-    for (int u = range.begin; u < range.end; u++) {
-        rows.in[rows.count] = s->in + (int64_t)(top + u) * s->w * s->channels;
-        rows.weight[rows.count++] = s->weight + 3 * u * s->tap;
+/* Results [j, j + SLIDE_PIXELS) of the rows [i, i + rows), as far as there are so many. */
+static void slide_tile_run(const slide *s, int i, int rows, int j) {
+    int covered_h = (rows - 1) * s->stride + 3, covered_w = (SLIDE_PIXELS - 1) * s->stride + 3;
+    int y = i * s->stride - s->top, x = j * s->stride - s->left, left = s->positions - j;
+    const fv_channel_epilogue *e = s->epilogue;
+    int64_t first = (int64_t)i * s->positions + j;
+    slide_tile t = {.in = s->in + ((int64_t)y * s->w + x) * s->channels,
+                    .weight = s->weight,
+                    .in_row = s->w * s->channels,
+                    .channels = s->channels,
+                    .tap = s->tap,
+                    .rows = inside(y, covered_h, s->h),
+                    .columns = inside(x, covered_w, s->w),
+                    .out = s->out + first * s->channels,
+                    .out_row = s->positions * s->channels,
+                    .out_rows = {0, rows},
+                    .out_columns = {0, left < SLIDE_PIXELS ? left : SLIDE_PIXELS},
+                    .add = s->add,
+                    .epilogue = e,
+                    .residual = e && e->residual ? e->residual + first * e->residual_stride : NULL,
+                    .residual_row = e ? s->positions * e->residual_stride : 0};
+    bool inner = t.columns.begin == 0 && t.columns.end == covered_w && left >= SLIDE_PIXELS;
+    if (s->stride == 1) {
+        (inner ? inner_1 : edge_1)(&t);
+    } else {
+        (inner ? inner_2 : edge_2)(&t);
     }
-    return rows;
 }
 
-static void edge_windows(const slide *s, const tap_rows *rows, int begin, int end, float *out) {
-    for (int j = begin; j < end; j++) {
-        int left = j * s->stride - s->left;
-        tap_list taps =
-            taps_of(rows, (int64_t)left * s->channels, s->tap, s->channels, fv_window_clip(left, 1, 3, s->w));
-        pixel(&taps, s->channels, s->add, out + (int64_t)j * s->channels);
+static void slide_rows(const slide *s, int row, int row_end) {
+    int tile_rows = SLIDE_ROWS / s->stride;
+    for (int i = row; i < row_end; i += tile_rows) {
+        int rows = row_end - i < tile_rows ? row_end - i : tile_rows;
+        for (int j = 0; j < s->positions; j += SLIDE_PIXELS) slide_tile_run(s, i, rows, j);
     }
-}
-
-static void slide_row(const slide *s, int i, float *out) {
-    tap_rows rows = rows_of(s, i);
-    fv_tap_range whole = whole_windows(s->w, s->stride, s->left, s->positions);
-    edge_windows(s, &rows, 0, whole.begin, out);
-    int pixels;
-    for (int j = whole.begin; j < whole.end; j += pixels) {
-        strip part = {
-            .rows = rows, .tap = s->tap, .channels = s->channels, .add = s->add, .out = out + (int64_t)j * s->channels};
-        for (int r = 0; r < rows.count; r++) part.rows.in[r] += ((int64_t)j * s->stride - s->left) * s->channels;
-        if (j + STRIP <= whole.end) {
-            pixels = STRIP;
-            (s->stride == 1 ? strip_8_1 : strip_8_2)(&part);
-        } else if (j + SHORT_STRIP <= whole.end) {
-            pixels = SHORT_STRIP;
-            (s->stride == 1 ? strip_4_1 : strip_4_2)(&part);
-        } else {
-            pixels = 1;
-            strip_1(&part);
-        }
-    }
-    edge_windows(s, &rows, whole.end, s->positions, out);
 }
 
 static void forward(const fv_window *w, int channels, const float *x, const float *weight, int row, int row_end,
-                    float *y) {
+                    const fv_channel_epilogue *epilogue, float *y) {
     slide s = {.h = w->in_h,
                .w = w->in_w,
                .stride = w->stride,
@@ -168,104 +159,14 @@ static void forward(const fv_window *w, int channels, const float *x, const floa
                .channels = channels,
                .in = x,
                .weight = weight,
-               .tap = channels};
-    for (int i = row; i < row_end; i++) slide_row(&s, i, y + (int64_t)i * w->out_w * channels);
+               .tap = channels,
+               .epilogue = epilogue,
+               .out = y};
+    slide_rows(&s, row, row_end);
 }
 
-/* Data gradient of stride 2 --------------------------------------------------------------------------- */
-
-/* Pixel x of dx meets tap v of position (x + left - v) / 2. Where x + left is odd that is tap 1 only, of position j;
-   its right neighbour meets tap 2 of j and tap 0 of j + 1. A strip is `pairs` such pairs. */
-INLINE void pairs_block(const strip *s, int pairs, int64_t c, bool whole, lanes mask) {
-    vector sum[STRIP];
-    UNROLL
-    for (int p = 0; p < 2 * pairs; p++) sum[p] = s->add ? load(s->out + p * s->channels + c, whole, mask) : zero();
-    for (int r = 0; r < s->rows.count; r++) {
-        const float *in = s->rows.in[r] + c, *weight = s->rows.weight[r] + c;
-        vector w0 = load(weight, whole, mask), w1 = load(weight + s->tap, whole, mask);
-        vector w2 = load(weight + 2 * s->tap, whole, mask), left = load(in, whole, mask);
-        UNROLL
-        for (int q = 0; q < pairs; q++) {
-            vector right = load(in + (q + 1) * s->channels, whole, mask);
-            sum[2 * q] = multiply_add(left, w1, sum[2 * q]);
-            sum[2 * q + 1] = multiply_add(left, w2, multiply_add(right, w0, sum[2 * q + 1]));
-            left = right;
-        }
-    }
-    UNROLL
-    for (int p = 0; p < 2 * pairs; p++) store(s->out + p * s->channels + c, sum[p], whole, mask);
-}
-
-static void pairs_4(strip s) {
-#define BLOCK(c, whole, mask) pairs_block(&s, STRIP / 2, c, whole, mask)
-    FOR_CHANNELS(s.channels, BLOCK);
-#undef BLOCK
-}
-
-static void pairs_1(strip s) {
-#define BLOCK(c, whole, mask) pairs_block(&s, 1, c, whole, mask)
-    FOR_CHANNELS(s.channels, BLOCK);
-#undef BLOCK
-}
-
-/* The rows of dy that meet row y of dx. */
-static tap_rows gradient_rows(const fv_window *w, int channels, const float *dy, const float *weight, int y) {
-    tap_rows rows = {.count = 0};
-    for (int u = (y + w->top) % 2; u < 3; u += 2) {
-        int i = (y + w->top - u) / 2;
-        if (y + w->top < u || i >= w->out_h) continue;
-        rows.in[rows.count] = dy + (int64_t)i * w->out_w * channels;
-        rows.weight[rows.count++] = weight + 3 * u * (int64_t)channels;
-    }
-    return rows;
-}
-
-static void gradient_pixel(const fv_window *w, int channels, const tap_rows *rows, int x, bool add, float *out) {
-    tap_list taps = {.count = 0};
-    for (int v = (x + w->left) % 2; v < 3; v += 2) {
-        int64_t j = (x + w->left - v) / 2;
-        if (x + w->left < v || j >= w->out_w) continue;
-        for (int r = 0; r < rows->count; r++) {
-            taps.in[taps.count] = rows->in[r] + j * channels;
-            taps.weight[taps.count++] = rows->weight[r] + (int64_t)v * channels;
-        }
-    }
-    pixel(&taps, channels, add, out);
-}
-
-static void data_stride_2(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end,
-                          bool add, float *dx) {
-    for (int y = row; y < row_end; y++) {
-        tap_rows rows = gradient_rows(w, channels, dy, weight, y);
-        float *out = dx + (int64_t)y * w->in_w * channels;
-        int pixels;
-        for (int x = 0; x < w->in_w; x += pixels, out += (int64_t)pixels * channels) {
-            int j = (x + w->left - 1) / 2, left = w->in_w - x, positions = w->out_w - j;
-            pixels = 1;
-            if ((x + w->left) % 2 == 0 || left < 2 || positions < 2) {
-                gradient_pixel(w, channels, &rows, x, add, out);
-                continue;
-            }
-            strip s = {.rows = rows, .tap = channels, .channels = channels, .add = add, .out = out};
-            for (int r = 0; r < rows.count; r++) s.rows.in[r] += (int64_t)j * channels;
-            if (left >= STRIP && positions > STRIP / 2) {
-                pixels = STRIP;
-                pairs_4(s);
-            } else {
-                pixels = 2;
-                pairs_1(s);
-            }
-        }
-    }
-}
-
-/* With stride 1 the data gradient is a convolution of dy with the mirrored kernel. */
-static void data(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end, bool add,
-                 float *dx) {
-    if (w->stride == 2) {
-        data_stride_2(w, channels, dy, weight, row, row_end, add, dx);
-        return;
-    }
+static void data_stride_1(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end,
+                          bool add_to, float *dx) {
     slide s = {.h = w->out_h,
                .w = w->out_w,
                .stride = 1,
@@ -276,6 +177,7 @@ static void data(const fv_window *w, int channels, const float *dy, const float 
                .in = dy,
                .weight = weight + 8 * (int64_t)channels,
                .tap = -(int64_t)channels,
-               .add = add};
-    for (int y = row; y < row_end; y++) slide_row(&s, y, dx + (int64_t)y * w->in_w * channels);
+               .add = add_to,
+               .out = dx};
+    slide_rows(&s, row, row_end);
 }

@@ -1,21 +1,20 @@
-#include "fovea/base/cpu.h"
+#include <stddef.h>
+
 #include "fovea/kernel/depthwise.h"
 
-/* Best first; the last one accepts everything. */
-static const struct {
-    fv_cpu_level level;
-    const fv_depthwise *kernel;
-} variants[] = {
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
-    {FV_CPU_AVX512, &fv_depthwise_3x3_avx512},
-    {FV_CPU_AVX2, &fv_depthwise_3x3_avx2},
+extern const fv_depthwise fv_depthwise_3x3_avx2, fv_depthwise_3x3_avx512, fv_depthwise_direct_scalar;
+
+const fv_depthwise *const fv_depthwise_variants[] = {
+#ifdef FV_X86_VARIANTS
+    &fv_depthwise_3x3_avx512,
+    &fv_depthwise_3x3_avx2,
 #endif
-    {FV_CPU_SCALAR, &fv_depthwise_direct_scalar},
+    &fv_depthwise_direct_scalar,
+    NULL,
 };
 
 const fv_depthwise *fv_depthwise_choose(const fv_window *window, int channels) {
-    fv_cpu_level level = fv_cpu();
-    int i = 0;
-    while (variants[i].level > level || !variants[i].kernel->accepts(window, channels)) i++;
-    return variants[i].kernel;
+    const fv_depthwise *const *variant = fv_depthwise_variants;
+    while ((*variant)->level > fv_cpu() || !(*variant)->accepts(window, channels)) variant++;
+    return *variant;
 }

@@ -5,11 +5,21 @@
 #define CHUNK 32768 /* elements of a task: 128 KiB of each array */
 #define TILE 64     /* channels of a task */
 
-const fv_elementwise *fv_elementwise_kernels(void) {
-#ifndef FV_DOUBLE
-    if (fv_cpu() >= FV_CPU_AVX2) return &fv_elementwise_avx2;
+extern const fv_elementwise fv_elementwise_scalar, fv_elementwise_avx2, fv_elementwise_avx512;
+
+const fv_elementwise *const fv_elementwise_variants[] = {
+#ifdef FV_X86_VARIANTS
+    &fv_elementwise_avx512,
+    &fv_elementwise_avx2,
 #endif
-    return &fv_elementwise_scalar;
+    &fv_elementwise_scalar,
+    NULL,
+};
+
+const fv_elementwise *fv_elementwise_kernels(void) {
+    int i = 0;
+    while (fv_elementwise_variants[i]->level > fv_cpu()) i++;
+    return fv_elementwise_variants[i];
 }
 
 static size_t least(size_t a, size_t b) {

@@ -3,8 +3,9 @@
 #include "fovea/kernel/limit.h"
 
 #define LANES ((int)(sizeof(vector) / sizeof(float)))
-#define CHAINS 10 /* two units with a latency of four cycles want eight; sixteen registers hold no more than a dozen   \
-                   */
+#define CHAINS                                                                                                         \
+    10 /* two units with a latency of four cycles want eight; sixteen registers hold no more than a dozen              \
+        */
 #define UNROLLED 8
 
 static float multiply_adds(int64_t rounds) {

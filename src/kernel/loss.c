@@ -5,11 +5,21 @@
 #include "column_cut.h"
 #include "fovea/base/threads.h"
 
-static const fv_loss_kernels *choose_kernels(void) {
-#ifndef FV_DOUBLE
-    if (fv_cpu() >= FV_CPU_AVX2) return &fv_loss_avx2;
+extern const fv_loss_kernels fv_loss_scalar, fv_loss_avx2, fv_loss_avx512;
+
+const fv_loss_kernels *const fv_loss_variants[] = {
+#ifdef FV_X86_VARIANTS
+    &fv_loss_avx512,
+    &fv_loss_avx2,
 #endif
-    return &fv_loss_scalar;
+    &fv_loss_scalar,
+    NULL,
+};
+
+static const fv_loss_kernels *choose_kernels(void) {
+    int i = 0;
+    while (fv_loss_variants[i]->level > fv_cpu()) i++;
+    return fv_loss_variants[i];
 }
 
 /* One chunk's part of work memory: its sums, and those of a block. */

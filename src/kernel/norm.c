@@ -6,11 +6,21 @@
 #include "column_cut.h"
 #include "fovea/base/threads.h"
 
-static const fv_norm_kernels *choose_kernels(void) {
-#ifndef FV_DOUBLE
-    if (fv_cpu() >= FV_CPU_AVX2) return &fv_norm_avx2;
+extern const fv_norm_kernels fv_norm_scalar, fv_norm_avx2, fv_norm_avx512;
+
+const fv_norm_kernels *const fv_norm_variants[] = {
+#ifdef FV_X86_VARIANTS
+    &fv_norm_avx512,
+    &fv_norm_avx2,
 #endif
-    return &fv_norm_scalar;
+    &fv_norm_scalar,
+    NULL,
+};
+
+static const fv_norm_kernels *choose_kernels(void) {
+    int i = 0;
+    while (fv_norm_variants[i]->level > fv_cpu()) i++;
+    return fv_norm_variants[i];
 }
 
 /* Sums of one chunk: 2 doubles a channel, 3 reals a column. */

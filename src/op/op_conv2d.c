@@ -73,8 +73,8 @@ static conv_way way_of(const fv_op_spec *spec) {
 
 static size_t packed_bytes(const fv_op_spec *spec) {
     const fv_attributes *a = &spec->attributes;
-    size_t taps = (size_t)a->kernel_h * (size_t)a->kernel_w;
-    return fv_align_up(taps * (size_t)group_in(spec) * (size_t)group_out(spec) * sizeof(fv_real));
+    int64_t taps = (int64_t)a->kernel_h * a->kernel_w;
+    return fv_align_up(fv_gemm_packed_count(group_in(spec), taps * group_out(spec)) * sizeof(fv_real));
 }
 
 static size_t gathered_backward_work(const fv_op_spec *spec, const fv_window *window) {

@@ -70,7 +70,10 @@ static fv_window window_of(const fv_op_spec *spec) {
 }
 
 static size_t packed_bytes(const fv_op_spec *spec) {
-    return fv_align_up(fv_shape_count(spec->in[WEIGHT]) * sizeof(fv_real));
+    int64_t taps = (int64_t)spec->in[WEIGHT].n * spec->in[WEIGHT].h;
+    size_t forward = fv_gemm_packed_count(spec->out.c, taps * spec->in[INPUT].c);
+    size_t backward = fv_gemm_packed_count(spec->in[INPUT].c, taps * spec->out.c);
+    return fv_align_up(fv_larger(forward, backward) * sizeof(fv_real));
 }
 
 /* Each step of backward starts over with all of the work memory. */
@@ -118,7 +121,6 @@ static void backward_input(const fv_op_call *call, const fv_window *window) {
                                .in = call->d_out,
                                .in_stride = fv_pixel_stride(call->d_out_stride, spec->out.c),
                                .weight = call->work,
-                               .weight_stride = spec->in[INPUT].c,
                                .result = {.c = call->d_in[INPUT],
                                           .ld = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
                                           .add = call->add[INPUT]},

@@ -9,6 +9,7 @@
 enum { INPUT, WEIGHT };
 
 #define BAND_ELEMENTS 65536 /* of the result, about, for one task of forward and data gradient */
+#define BAND_STEP 4         /* rows: kernels take so many at once */
 #define TASKS 32            /* wished for where a picture is small, and for the weight gradient */
 #define CHUNK_PIXELS 64     /* at least, for one task of the weight gradient */
 
@@ -40,7 +41,8 @@ static bands bands_of(fv_shape result) {
     int64_t row = (int64_t)result.w * result.c;
     bands b = {.images = result.n, .rows = result.h, .band_rows = (int)((BAND_ELEMENTS + row - 1) / row)};
     int enough = (int)((int64_t)result.n * result.h / TASKS);
-    if (b.band_rows > enough) b.band_rows = enough < 1 ? 1 : enough;
+    if (b.band_rows > enough) b.band_rows = enough;
+    b.band_rows = b.band_rows < BAND_STEP ? BAND_STEP : b.band_rows / BAND_STEP * BAND_STEP;
     if (b.band_rows > result.h) b.band_rows = result.h;
     b.per_image = (result.h + b.band_rows - 1) / b.band_rows;
     return b;
@@ -73,14 +75,26 @@ static void band_rows(const band_task *task, int64_t index, int *row, int *row_e
     *row_end = *row + b->band_rows < b->rows ? *row + b->band_rows : b->rows;
 }
 
+/* The plan's epilogue as the kernel takes it, for one image. */
+static fv_channel_epilogue image_epilogue(const band_task *task, int64_t image) {
+    const fv_epilogue *e = task->call->epilogue;
+    int64_t stride = fv_pixel_stride(e->residual_stride, task->channels);
+    const fv_real *residual = e->residual;
+    if (residual) residual += image * task->window.out_h * task->window.out_w * stride;
+    return (fv_channel_epilogue){e->scale, e->offset, residual, stride, e->low, e->high};
+}
+
 static void forward_band(void *context, int64_t index, int worker) {
     (void)worker;
     const band_task *task = context;
     int64_t image = index / task->bands.per_image;
     int row, row_end;
     band_rows(task, index, &row, &row_end);
+    fv_channel_epilogue epilogue;
+    if (task->call->epilogue) epilogue = image_epilogue(task, image);
     task->kernel->forward(&task->window, task->channels, task->call->in[INPUT] + image * task->in_image,
-                          task->call->in[WEIGHT], row, row_end, task->call->out + image * task->out_image);
+                          task->call->in[WEIGHT], row, row_end, task->call->epilogue ? &epilogue : NULL,
+                          task->call->out + image * task->out_image);
 }
 
 static void forward(const fv_op_call *call) {
@@ -116,7 +130,7 @@ static chunk_plan plan_chunks(const fv_op_spec *spec) {
     chunk_plan plan = {.rows = (int64_t)spec->out.n * spec->out.h,
                        .weights = (int64_t)fv_shape_count(spec->in[WEIGHT])};
     int64_t least = (CHUNK_PIXELS + spec->out.w - 1) / spec->out.w;
-    plan.chunk_rows = (plan.rows + TASKS - 1) / TASKS;
+    plan.chunk_rows = ((plan.rows + TASKS - 1) / TASKS + BAND_STEP - 1) / BAND_STEP * BAND_STEP;
     if (plan.chunk_rows < least) plan.chunk_rows = least;
     plan.chunks = (int)((plan.rows + plan.chunk_rows - 1) / plan.chunk_rows);
     return plan;
@@ -171,6 +185,7 @@ static double macs(const fv_op_spec *spec) {
 const fv_op fv_op_depthwise = {.name = "depthwise",
                                .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
                                .overwrites_input = true,
+                               .epilogue = true,
                                .infer = infer,
                                .work_bytes = work_bytes,
                                .forward = forward,

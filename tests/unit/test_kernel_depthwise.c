@@ -1,242 +1,341 @@
-/* The AVX2 and AVX-512 kernels against plain C over awkward shapes, with guard bands round every result. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
+/* The variants of kernel/depthwise.h. */
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include <stdio.h>
 
-#include "fovea/base/cpu.h"
-#include "fovea/base/rng.h"
-#include "fovea/base/threads.h"
 #include "fovea/kernel/depthwise.h"
-#include "fovea/op/op.h"
+#include "kernel_check.h"
 
-#define GUARD_COUNT 64
-#define GUARD 7.5e33f
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-extern const fv_op fv_op_depthwise;
-
-static const fv_depthwise *tested; /* against plain C */
-
-/* A result between guard bands. */
-typedef struct guarded {
-    float *block, *data;
-    size_t count;
-} guarded;
-
-static guarded guarded_make(size_t count, float value) {
-    guarded g = {.block = malloc((count + 2 * GUARD_COUNT) * sizeof(float)), .count = count};
-    assert_non_null(g.block);
-    g.data = g.block + GUARD_COUNT;
-    for (size_t i = 0; i < count + 2 * GUARD_COUNT; i++) g.block[i] = GUARD;
-    for (size_t i = 0; i < count; i++) g.data[i] = value;
-    return g;
-}
-
-static bool guards_hold(const guarded *g) {
-    for (size_t i = 0; i < GUARD_COUNT; i++) {
-        if (g->block[i] != GUARD || g->data[g->count + i] != GUARD) return false;
-    }
-    return true;
-}
-
-static float *random_numbers(uint64_t seed, size_t count) {
-    float *a = malloc((count + 1) * sizeof *a);
-    assert_non_null(a);
-    fv_rng rng = fv_rng_make(seed, 0, 0, FV_PURPOSE_TEST);
-    for (size_t i = 0; i < count; i++) a[i] = (float)fv_rng_range(&rng, -1, 1);
-    return a;
-}
-
-typedef struct shape_case {
+/* One geometry, and the rows of the result that are asked for. */
+typedef struct depthwise_case {
     fv_window window;
-    int channels, row, row_end; /* rows of the result */
+    int channels, row, row_end;
     bool add;
-} shape_case;
-
-static void compare(const char *what, const shape_case *s, const guarded *plain, const guarded *quick, double allowed) {
-    const fv_window *w = &s->window;
-    bool held = guards_hold(plain) && guards_hold(quick);
-    size_t e = 0;
-    /* Equal bits, NaN among them, where a kernel had nothing to write. */
-    while (e < plain->count && (memcmp(&plain->data[e], &quick->data[e], sizeof(float)) == 0 ||
-                                fabs((double)plain->data[e] - (double)quick->data[e]) <= allowed)) {
-        e++;
-    }
-    if (held && e == plain->count) return;
-    fail_msg("%s, %s, in %dx%d, out %dx%d, stride %d, top %d, left %d, %d channels, rows %d to %d, add %d: guards %s; "
-             "element %zu "
-             "of %zu is %.9g, plain C says %.9g",
-             tested->name, what, w->in_h, w->in_w, w->out_h, w->out_w, w->stride, w->top, w->left, s->channels, s->row,
-             s->row_end, s->add, held ? "hold" : "overwritten", e, plain->count,
-             e < plain->count ? (double)quick->data[e] : 0, e < plain->count ? (double)plain->data[e] : 0);
-}
-
-#if defined(__x86_64__)
-static const fv_depthwise *const plain_c = &fv_depthwise_direct_scalar, *const avx2 = &fv_depthwise_3x3_avx2;
-static const fv_depthwise *const avx512 = &fv_depthwise_3x3_avx512;
-
-typedef struct operands {
-    float *x, *y, *w;
     size_t x_count, y_count, w_count;
-} operands;
+    check_array x, y, w; /* y: gradients of the result */
+} depthwise_case;
 
-static void compare_forward(const shape_case *s, const operands *o) {
-    guarded plain = guarded_make(o->y_count, NAN), quick = guarded_make(o->y_count, NAN);
-    plain_c->forward(&s->window, s->channels, o->x, o->w, s->row, s->row_end, plain.data);
-    tested->forward(&s->window, s->channels, o->x, o->w, s->row, s->row_end, quick.data);
-    compare("forward", s, &plain, &quick, 2e-6);
-    free(plain.block);
-    free(quick.block);
+static void describe(const depthwise_case *t) {
+    const fv_window *w = &t->window;
+    check_case(
+        "in %dx%d, out %dx%d, kernel %dx%d, stride %d, dilation %d, top %d, left %d, %d channels, rows %d to %d, "
+        "add %d",
+        w->in_h, w->in_w, w->out_h, w->out_w, w->kernel_h, w->kernel_w, w->stride, w->dilation, w->top, w->left,
+        t->channels, t->row, t->row_end, t->add);
 }
 
-static void compare_data(const shape_case *s, const operands *o) {
-    float before = s->add ? 0.5f : NAN;
-    guarded plain = guarded_make(o->x_count, before), quick = guarded_make(o->x_count, before);
-    plain_c->data(&s->window, s->channels, o->y, o->w, s->row, s->row_end, s->add, plain.data);
-    tested->data(&s->window, s->channels, o->y, o->w, s->row, s->row_end, s->add, quick.data);
-    compare("data gradient", s, &plain, &quick, 2e-6);
-    free(plain.block);
-    free(quick.block);
+/* The formula of the header ---------------------------------------------------------------------------- */
+
+/* Calls `visit` for every position, tap and pixel that meet, channel by channel, with element numbers. */
+static void visit_all(const depthwise_case *t, void (*visit)(void *context, size_t x, size_t w, size_t y),
+                      void *context) {
+    const fv_window *g = &t->window;
+    for (int i = 0; i < g->out_h; i++)
+        for (int j = 0; j < g->out_w; j++)
+            for (int u = 0; u < g->kernel_h; u++)
+                for (int v = 0; v < g->kernel_w; v++) {
+                    int y = i * g->stride + u * g->dilation - g->top, x = j * g->stride + v * g->dilation - g->left;
+                    if (y < 0 || y >= g->in_h || x < 0 || x >= g->in_w) continue;
+                    for (int c = 0; c < t->channels; c++)
+                        visit(context, ((size_t)y * (size_t)g->in_w + (size_t)x) * (size_t)t->channels + (size_t)c,
+                              (size_t)(u * g->kernel_w + v) * (size_t)t->channels + (size_t)c,
+                              ((size_t)i * (size_t)g->out_w + (size_t)j) * (size_t)t->channels + (size_t)c);
+                }
 }
 
-static void compare_weight(const shape_case *s, const operands *o) {
-    guarded plain = guarded_make(o->w_count, 0.5f), quick = guarded_make(o->w_count, 0.5f);
-    plain_c->weight(&s->window, s->channels, o->x, o->y, s->row, s->row_end, plain.data);
-    tested->weight(&s->window, s->channels, o->x, o->y, s->row, s->row_end, quick.data);
-    compare("weight gradient", s, &plain, &quick, 2e-5);
-    free(plain.block);
-    free(quick.block);
+typedef struct formula {
+    const depthwise_case *t;
+    double *sums;
+} formula;
+
+static void add_forward(void *context, size_t x, size_t w, size_t y) {
+    formula *f = context;
+    f->sums[y] += (double)f->t->x.data[x] * (double)f->t->w.data[w];
 }
 
-/* All rows, and a range in the middle, of one geometry. */
+static void add_data(void *context, size_t x, size_t w, size_t y) {
+    formula *f = context;
+    f->sums[x] += (double)f->t->y.data[y] * (double)f->t->w.data[w];
+}
+
+static void add_weight(void *context, size_t x, size_t w, size_t y) {
+    formula *f = context;
+    size_t row = y / ((size_t)f->t->window.out_w * (size_t)f->t->channels);
+    if (row < (size_t)f->t->row || row >= (size_t)f->t->row_end) return;
+    f->sums[w] += (double)f->t->x.data[x] * (double)f->t->y.data[y];
+}
+
+static double *sums_of(const depthwise_case *t, size_t count,
+                       void (*visit)(void *context, size_t x, size_t w, size_t y)) {
+    formula f = {t, test_calloc(count, sizeof(double))};
+    visit_all(t, visit, &f);
+    return f.sums;
+}
+
+/* Rows row .. row_end - 1 of `width` numbers, on top of what `result` holds with add. */
+static void write_rows(const depthwise_case *t, const double *sums, size_t width, bool add, check_array *result) {
+    for (size_t e = (size_t)t->row * width; e < (size_t)t->row_end * width; e++)
+        result->data[e] = (float)((add ? (double)result->data[e] : 0) + sums[e]);
+}
+
+/* Comparisons ------------------------------------------------------------------------------------------ */
+
+enum { NO_EPILOGUE, SCALE, RESIDUAL, ALL, IN_PLACE, EPILOGUES };
+
+static fv_channel_epilogue make_epilogue(const depthwise_case *t, int kind, const check_array *scale,
+                                         const check_array *residual) {
+    fv_channel_epilogue e = {.low = kind == RESIDUAL ? -INFINITY : -0.25f, .high = kind == SCALE ? 0.5f : INFINITY};
+    if (kind != RESIDUAL) e.scale = scale->data, e.offset = scale->data + t->channels;
+    if (kind != SCALE) e.residual = residual->data, e.residual_stride = t->channels + (kind == IN_PLACE ? 0 : 3);
+    return e;
+}
+
+/* What the epilogue makes of the sums; the residual of a pixel is that of its number. */
+static void finish_sums(const depthwise_case *t, const fv_channel_epilogue *e, double *sums) {
+    for (size_t k = 0; k < t->y_count; k++) {
+        size_t pixel = k / (size_t)t->channels, c = k % (size_t)t->channels;
+        if (e->scale) sums[k] = sums[k] * (double)e->scale[c] + (double)e->offset[c];
+        if (e->residual) sums[k] += (double)e->residual[pixel * (size_t)e->residual_stride + c];
+        sums[k] = fmin(fmax(sums[k], (double)e->low), (double)e->high);
+    }
+}
+
+static void compare_forward(const depthwise_case *t, int kind) {
+    size_t channels = (size_t)t->channels, pixels = t->y_count / channels;
+    check_array scale = check_random(2 * channels, -1, 1, 7), expected = check_unset(t->y_count);
+    check_array residual = check_random(pixels * (channels + (kind == IN_PLACE ? 0 : 3)), -1, 1, 8);
+    fv_channel_epilogue e = make_epilogue(t, kind, &scale, &residual);
+    double *sums = sums_of(t, t->y_count, add_forward);
+    if (kind != NO_EPILOGUE) finish_sums(t, &e, sums);
+    if (kind == IN_PLACE) {
+        check_free(&expected);
+        expected = check_copy(&residual);
+    }
+    write_rows(t, sums, t->y_count / (size_t)t->window.out_h, false, &expected);
+    for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
+        if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
+        check_array y = kind == IN_PLACE ? check_copy(&residual) : check_unset(t->y_count);
+        if (kind == IN_PLACE) e.residual = y.data;
+        (*v)->forward(&t->window, t->channels, t->x.data, t->w.data, t->row, t->row_end, kind ? &e : NULL, y.data);
+        expect_same("forward", &y, &expected, 2e-6);
+        check_free(&y);
+    }
+    test_free(sums);
+    check_free(&scale);
+    check_free(&expected);
+    check_free(&residual);
+}
+
+static void compare_data(const depthwise_case *t) {
+    double *sums = sums_of(t, t->x_count, add_data);
+    check_array expected = t->add ? check_filled(t->x_count, 0.5f) : check_unset(t->x_count);
+    write_rows(t, sums, t->x_count / (size_t)t->window.in_h, t->add, &expected);
+    for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
+        if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
+        check_array dx = t->add ? check_filled(t->x_count, 0.5f) : check_unset(t->x_count);
+        (*v)->data(&t->window, t->channels, t->y.data, t->w.data, t->row, t->row_end, t->add, dx.data);
+        expect_same("data gradient", &dx, &expected, 2e-6);
+        check_free(&dx);
+    }
+    test_free(sums);
+    check_free(&expected);
+}
+
+static void compare_weight(const depthwise_case *t) {
+    double *sums = sums_of(t, t->w_count, add_weight);
+    check_array expected = check_filled(t->w_count, 0.5f);
+    for (size_t k = 0; k < t->w_count; k++) expected.data[k] = (float)(0.5 + sums[k]);
+    for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
+        if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
+        check_array dw = check_filled(t->w_count, 0.5f);
+        (*v)->weight(&t->window, t->channels, t->x.data, t->y.data, t->row, t->row_end, dw.data);
+        expect_same("weight gradient", &dw, &expected, 5e-6);
+        check_free(&dw);
+    }
+    test_free(sums);
+    check_free(&expected);
+}
+
+/* All rows, and a range in the middle. */
 static void compare_all(const fv_window *w, int channels) {
-    operands o = {.x_count = (size_t)w->in_h * w->in_w * channels,
-                  .y_count = (size_t)w->out_h * w->out_w * channels,
-                  .w_count = 9 * (size_t)channels};
-    o.x = random_numbers(1, o.x_count);
-    o.y = random_numbers(2, o.y_count);
-    o.w = random_numbers(3, o.w_count);
-    assert_true(tested->accepts(w, channels));
+    depthwise_case t = {.window = *w, .channels = channels};
+    t.x_count = (size_t)(w->in_h * w->in_w * channels);
+    t.y_count = (size_t)(w->out_h * w->out_w * channels);
+    t.w_count = (size_t)(w->kernel_h * w->kernel_w * channels);
+    t.x = check_random(t.x_count, -1, 1, 1);
+    t.y = check_random(t.y_count, -1, 1, 2);
+    t.w = check_random(t.w_count, -1, 1, 3);
     for (int part = 0; part < 2; part++) {
-        shape_case s = {*w, channels, part * (w->out_h / 3), part ? (w->out_h + 1) / 2 : w->out_h, false};
-        compare_forward(&s, &o);
-        compare_weight(&s, &o);
-        s.row = part * (w->in_h / 3);
-        s.row_end = part ? (w->in_h + 1) / 2 : w->in_h;
-        s.add = part;
-        compare_data(&s, &o);
-        s.add = !part;
-        compare_data(&s, &o);
+        t.row = part * (w->out_h / 3);
+        t.row_end = part ? (w->out_h + 1) / 2 : w->out_h;
+        t.add = false;
+        describe(&t);
+        for (int kind = part; kind < EPILOGUES; kind += 1 + part) compare_forward(&t, kind);
+        compare_weight(&t);
+        t.row = part * (w->in_h / 3);
+        t.row_end = part ? (w->in_h + 1) / 2 : w->in_h;
+        for (t.add = false;; t.add = true) {
+            describe(&t);
+            compare_data(&t);
+            if (t.add) break;
+        }
     }
-    free(o.x);
-    free(o.y);
-    free(o.w);
+    check_free(&t.x);
+    check_free(&t.y);
+    check_free(&t.w);
 }
 
-static void equals_plain_c(fv_cpu_level level, const fv_depthwise *kernel) {
-    if (fv_cpu() < level) {
-        print_message("skip: this processor has no %s, or FOVEA_CPU forbids it\n", fv_cpu_name(level));
-        skip();
-    }
-    tested = kernel;
-    static const int channels[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 40};
+static const int awkward[] = {1, 2, 3, 7, 8, 15, 16, 17, 24, 33};
+
+static void kernels_of_3x3(void **state) {
+    (void)state;
     static const int sizes[][2] = {{1, 1}, {1, 2}, {2, 1},  {2, 2},  {3, 3},  {4, 5},  {5, 4},
                                    {3, 9}, {8, 8}, {7, 11}, {6, 16}, {2, 19}, {9, 20}, {4, 35}};
     static const int paddings[][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}, {0, 0, 0, 0}, {2, 0, 0, 2},
                                       {0, 2, 1, 0}, {4, 5, 3, 4}, {1, 3, 3, 1}};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        for (size_t p = 0; p < sizeof paddings / sizeof paddings[0]; p++) {
-            for (int stride = 1; stride <= 2; stride++) {
-                int room_h = sizes[i][0] + paddings[p][0] + paddings[p][2] - 3;
-                int room_w = sizes[i][1] + paddings[p][1] + paddings[p][3] - 3;
-                if (room_h < 0 || room_w < 0) continue;
-                fv_window w = {1, sizes[i][0], sizes[i][1], room_h / stride + 1, room_w / stride + 1, 3,
-                               3, stride,      1,           paddings[p][0],      paddings[p][1]};
-                for (size_t c = 0; c < sizeof channels / sizeof channels[0]; c++) compare_all(&w, channels[c]);
-            }
-        }
+    for (size_t i = 0; i < COUNT(sizes) * COUNT(paddings) * 2; i++) {
+        const int *size = sizes[i / 2 / COUNT(paddings)], *padding = paddings[i / 2 % COUNT(paddings)];
+        int stride = 1 + (int)(i % 2);
+        int room_h = size[0] + padding[0] + padding[2] - 3, room_w = size[1] + padding[1] + padding[3] - 3;
+        if (room_h < 0 || room_w < 0) continue;
+        fv_window w = {1, size[0], size[1], room_h / stride + 1, room_w / stride + 1, 3,
+                       3, stride,  1,       padding[0],          padding[1]};
+        for (size_t c = 0; c < COUNT(awkward); c++) compare_all(&w, awkward[c]);
     }
 }
 
-static void avx2_equals_plain_c(void **state) {
+/* What only the general variant takes. */
+static void kernels_of_other_windows(void **state) {
     (void)state;
-    equals_plain_c(FV_CPU_AVX2, avx2);
+    static const fv_window windows[] = {
+        {1, 9, 7, 9, 7, 5, 5, 1, 1, 2, 2},   {1, 8, 9, 8, 9, 3, 3, 1, 2, 2, 2}, {1, 11, 10, 4, 4, 3, 3, 3, 1, 1, 1},
+        {1, 12, 12, 4, 4, 3, 3, 2, 3, 1, 1}, {1, 6, 5, 6, 4, 1, 2, 1, 1, 0, 0}, {1, 5, 6, 5, 6, 7, 1, 1, 1, 3, 0},
+    };
+    for (size_t i = 0; i < COUNT(windows); i++)
+        for (size_t c = 0; c < COUNT(awkward); c++) compare_all(&windows[i], awkward[c]);
+    compare_all(&windows[0], 65);
 }
 
-static void avx512_equals_plain_c(void **state) {
+/* A NaN in x reaches every window that it lies in, and the clamp lets it pass. */
+static void nan_passes(void **state) {
     (void)state;
-    equals_plain_c(FV_CPU_AVX512, avx512);
+    fv_window w = {1, 3, 12, 3, 12, 3, 3, 1, 1, 1, 1};
+    fv_channel_epilogue e = {.low = 0, .high = 6};
+    check_array x = check_filled(3 * 12 * 17, 1), weight = check_filled(9 * 17, 1), expected = check_unset(x.count);
+    for (int c = 0; c < 17; c++) x.data[17 + c] = (float)NAN;
+    for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
+        check_case("NaN");
+        if (!check_variant((*v)->level)) continue;
+        (*v)->forward(&w, 17, x.data, weight.data, 0, 3, &e, expected.data);
+        for (size_t k = 0; k < expected.count; k++)
+            assert_true((bool)isnan(expected.data[k]) == (k / 17 % 12 < 3 && k / 17 / 12 < 2));
+    }
+    check_free(&x);
+    check_free(&weight);
+    check_free(&expected);
 }
 
-static void dispatch_follows_the_limit(void **state) {
+static void choice_follows_the_limit(void **state) {
     (void)state;
+    fv_cpu_level before = fv_cpu();
     fv_window w = {1, 8, 8, 8, 8, 3, 3, 1, 1, 1, 1}, five = w, dilated = w;
     five.kernel_w = 5;
     dilated.dilation = 2;
-    if (fv_cpu() >= FV_CPU_AVX512) assert_ptr_equal(fv_depthwise_choose(&w, 16), avx512);
-    assert_ptr_equal(fv_depthwise_choose(&five, 16), plain_c);
-    assert_ptr_equal(fv_depthwise_choose(&dilated, 16), plain_c);
-    fv_cpu_limit(FV_CPU_AVX2); /* for the rest of the process: this test is the last */
-    if (fv_cpu() == FV_CPU_AVX2) assert_ptr_equal(fv_depthwise_choose(&w, 16), avx2);
-    fv_cpu_limit(FV_CPU_SCALAR);
-    assert_ptr_equal(fv_depthwise_choose(&w, 16), plain_c);
-}
-#endif
-
-/* Runs the op forwards and backwards; results are y, dx, dw behind each other. */
-static float *run_op(const fv_op_spec *spec, int threads, float *x, float *w, const float *d_out, size_t *count) {
-    fv_threads_set(threads);
-    size_t x_count = fv_shape_count(spec->in[0]), w_count = fv_shape_count(spec->in[1]),
-           y_count = fv_shape_count(spec->out);
-    *count = x_count + w_count + y_count;
-    float *results = malloc(*count * sizeof *results);
-    void *work = malloc(fv_op_depthwise.work_bytes(spec, true));
-    assert_true(results && work);
-    fv_op_call call = {.spec = spec, .in = {x, w}, .out = results, .d_out = d_out, .work = work};
-    call.d_in[0] = results + y_count;
-    call.d_in[1] = results + y_count + x_count;
-    fv_op_depthwise.forward(&call);
-    fv_op_depthwise.backward(&call);
-    free(work);
-    return results;
-}
-
-static void threads_leave_the_bits(void **state) {
-    (void)state;
-    static const fv_shape shapes[] = {{3, 37, 41, 12}, {1, 70, 9, 33}, {5, 8, 8, 40}, {2, 3, 130, 5}};
-    for (int k = 0; k < 8; k++) {
-        fv_op_spec spec = {.kind = FV_OP_depthwise, .inputs = 2, .in = {shapes[k / 2], {3, 3, 1, shapes[k / 2].c}}};
-        spec.attributes.stride = k % 2 + 1;
-        spec.attributes.padding.mode = FV_PAD_SAME;
-        assert_int_equal(fv_op_depthwise.infer(&spec, "layer"), FV_OK);
-        float *x = random_numbers(4, fv_shape_count(spec.in[0])), *w = random_numbers(5, fv_shape_count(spec.in[1]));
-        float *d_out = random_numbers(6, fv_shape_count(spec.out));
-        size_t count;
-        float *one = run_op(&spec, 1, x, w, d_out, &count);
-        for (int threads = 2; threads <= 3; threads++) {
-            float *more = run_op(&spec, threads, x, w, d_out, &count);
-            assert_memory_equal(one, more, count * sizeof *one);
-            free(more);
-        }
-        free(one);
-        free(x);
-        free(w);
-        free(d_out);
+    for (fv_cpu_level level = before + 1; level-- > FV_CPU_SCALAR;) {
+        fv_cpu_limit(level);
+        assert_int_equal(fv_depthwise_choose(&w, 16)->level, level);
+        assert_int_equal(fv_depthwise_choose(&five, 16)->level, FV_CPU_SCALAR);
+        assert_int_equal(fv_depthwise_choose(&dilated, 16)->level, FV_CPU_SCALAR);
     }
+    fv_cpu_limit(before);
 }
 
-int main(void) {
+/* Bench ------------------------------------------------------------------------------------------------ */
+
+typedef struct bench_job {
+    const fv_depthwise *kernel;
+    fv_window window;
+    int channels, images;
+    float *x, *y, *w, *dw;
+    fv_channel_epilogue epilogue;
+} bench_job;
+
+static void run_forward(void *context) {
+    bench_job *b = context;
+    size_t x = (size_t)(b->window.in_h * b->window.in_w * b->channels);
+    size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
+    for (int n = 0; n < b->images; n++)
+        b->kernel->forward(&b->window, b->channels, b->x + (size_t)n * x, b->w, 0, b->window.out_h,
+                           b->epilogue.scale ? &b->epilogue : NULL, b->y + (size_t)n * y);
+}
+
+static void run_finished(void *context) {
+    bench_job b = *(bench_job *)context;
+    b.epilogue = (fv_channel_epilogue){.scale = b.w, .offset = b.w + b.channels, .low = 0, .high = 6};
+    run_forward(&b);
+}
+
+static void run_data(void *context) {
+    bench_job *b = context;
+    size_t x = (size_t)(b->window.in_h * b->window.in_w * b->channels);
+    size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
+    for (int n = 0; n < b->images; n++)
+        b->kernel->data(&b->window, b->channels, b->y + (size_t)n * y, b->w, 0, b->window.in_h, false,
+                        b->x + (size_t)n * x);
+}
+
+static void run_weight(void *context) {
+    bench_job *b = context;
+    size_t x = (size_t)(b->window.in_h * b->window.in_w * b->channels);
+    size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
+    for (int n = 0; n < b->images; n++)
+        b->kernel->weight(&b->window, b->channels, b->x + (size_t)n * x, b->y + (size_t)n * y, 0, b->window.out_h,
+                          b->dw);
+}
+
+static void bench_shape(int size, int channels, int stride, int images) {
+    static void (*const runs[])(void *context) = {run_forward, run_finished, run_data, run_weight};
+    static const char *const names[] = {"forward", "forward, epilogue", "data", "weight"};
+    int out = (size + stride - 1) / stride, pad = stride == 1;
+    fv_window w = {1, size, size, out, out, 3, 3, stride, 1, pad, pad};
+    size_t x_count = (size_t)images * (size_t)(size * size * channels);
+    size_t y_count = (size_t)images * (size_t)(out * out * channels);
+    check_array x = bench_random(x_count, -1, 1, 1), y = bench_random(y_count, -1, 1, 2);
+    check_array weight = bench_random(18 * (size_t)channels, -1, 1, 3);
+    for (int k = 0; k < 4; k++) {
+        char label[80];
+        snprintf(label, sizeof label, "depthwise %s %dx%dx%dx%d s%d", names[k], images, size, size, channels, stride);
+        if (!bench_wanted(label)) continue;
+        for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
+            if (!check_variant((*v)->level)) continue;
+            bench_job job = {*v, w, channels, images, x.data, y.data, weight.data, weight.data + 9 * channels, {0}};
+            int ratio = stride * stride; /* one pixel of y for so many of x */
+            bench_case c = {label, (*v)->level, y_count, ratio, 0, 1, 18.0 * (double)y_count};
+            if (k == 2) c.reads = 1, c.writes = ratio;
+            if (k == 3) c.reads = ratio + 1, c.writes = 0;
+            bench_run(&c, runs[k], &job);
+        }
+    }
+    check_free(&x);
+    check_free(&y);
+    check_free(&weight);
+}
+
+/* MobileNetV2 1.0 at 256x256. */
+static void bench(void) {
+    static const int shapes[][3] = {{128, 32, 1}, {128, 96, 2}, {64, 144, 1}, {64, 144, 2}, {32, 192, 1},
+                                    {32, 192, 2}, {16, 384, 1}, {16, 576, 1}, {16, 576, 2}, {8, 960, 1}};
+    for (int images = 1; images <= 8; images += 7)
+        for (size_t i = 0; i < COUNT(shapes); i++) bench_shape(shapes[i][0], shapes[i][1], shapes[i][2], images);
+}
+
+int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(threads_leave_the_bits),
-#if defined(__x86_64__)
-        cmocka_unit_test(avx2_equals_plain_c),
-        cmocka_unit_test(avx512_equals_plain_c),
-        cmocka_unit_test(dispatch_follows_the_limit),
-#endif
+        cmocka_unit_test(kernels_of_3x3),
+        cmocka_unit_test(kernels_of_other_windows),
+        cmocka_unit_test(nan_passes),
+        cmocka_unit_test(choice_follows_the_limit),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return check_main(argc, argv, tests, COUNT(tests), bench);
 }

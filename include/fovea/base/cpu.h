@@ -2,6 +2,11 @@
 #ifndef FOVEA_BASE_CPU_H
 #define FOVEA_BASE_CPU_H
 
+/* Where the AVX2 and AVX-512 variants of kernels are built: float32 on x86-64. */
+#if defined(__x86_64__) && !defined(FV_DOUBLE)
+#define FV_X86_VARIANTS
+#endif
+
 typedef enum fv_cpu_level { FV_CPU_SCALAR, FV_CPU_AVX2, FV_CPU_AVX512 } fv_cpu_level;
 
 /* The highest level that both the CPU and the environment variable FOVEA_CPU=scalar|avx2|avx512 allow. */

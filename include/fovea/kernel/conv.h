@@ -36,8 +36,8 @@ typedef struct fv_conv_product {
     int c_in, c_out;
     const fv_real *in;
     int in_stride;
-    const fv_real *weight; /* for transposed: as fv_conv_transposed_pack() left it */
-    int weight_stride;     /* distance of two rows; transposed: ignored */
+    const fv_real *weight;
+    int weight_stride; /* distance of two rows; 0: `weight` is as fv_conv_..._pack() left it (transposed: always) */
     fv_gemm_result result;
     void *scratch; /* fv_threads() times ..._scratch() bytes */
 } fv_conv_product;
@@ -51,8 +51,11 @@ void fv_conv_direct(const fv_conv_product *product);
    stride^2 phases, each with its own taps. */
 size_t fv_conv_transposed_scratch(const fv_window *window, int c_in, int c_out);
 void fv_conv_transposed(const fv_conv_product *product);
-/* Orders the taps of a weight {taps, rows, columns} (rows `stride` apart) by phase and makes each {c_in, c_out}: with
-   transpose, rows are c_out and columns c_in. `packed` holds taps*rows*columns elements. */
+
+/* Weights as panels for the products above, in parallel: {taps, rows, columns}, rows `stride` apart, becomes for every
+   tap a matrix {c_in, c_out}; with transpose, rows are c_out and columns c_in. For fv_conv_transposed() the taps are
+   ordered by the phase that they belong to, for fv_conv_direct() they stay as they are. `packed` holds
+   fv_gemm_packed_count(c_out, taps * c_in) elements. */
 typedef struct fv_conv_taps {
     const fv_real *weight;
     int rows, columns, stride;
@@ -60,7 +63,6 @@ typedef struct fv_conv_taps {
 } fv_conv_taps;
 
 void fv_conv_transposed_pack(const fv_window *window, const fv_conv_taps *taps, fv_real *packed);
-/* The same without an order by phases, for fv_conv_direct(): packed[t] = transposed weight[t]. */
 void fv_conv_direct_pack(const fv_window *window, const fv_conv_taps *taps, fv_real *packed);
 
 /* dw{taps, wide_channels, narrow_channels} = sum over window positions of (pixel of the in-side)^T (pixel of the

@@ -5,15 +5,18 @@
 #ifndef FOVEA_KERNEL_DEPTHWISE_H
 #define FOVEA_KERNEL_DEPTHWISE_H
 
+#include "fovea/base/cpu.h"
+#include "fovea/kernel/epilogue.h"
 #include "fovea/kernel/window.h"
 
 typedef struct fv_depthwise {
+    fv_cpu_level level;
     const char *name;
     /* A variant may decline a shape; the last one, plain C, never does. */
     bool (*accepts)(const fv_window *window, int channels);
-    /* y, rows [row, row_end) */
+    /* y, rows [row, row_end), through the epilogue unless that is NULL; its residual is that of the image's pixel 0. */
     void (*forward)(const fv_window *window, int channels, const fv_real *x, const fv_real *w, int row, int row_end,
-                    fv_real *y);
+                    const fv_channel_epilogue *epilogue, fv_real *y);
     /* dx, rows [row, row_end): dx[y,x,c] = sum of dy[i,j,c] w[u,v,c] over the windows that meet the pixel, or += with
      * add */
     void (*data)(const fv_window *window, int channels, const fv_real *dy, const fv_real *w, int row, int row_end,
@@ -26,10 +29,7 @@ typedef struct fv_depthwise {
 /* The quickest variant for this shape that fv_cpu() allows at the moment. */
 const fv_depthwise *fv_depthwise_choose(const fv_window *window, int channels);
 
-extern const fv_depthwise fv_depthwise_direct_scalar;
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
-/* 3x3, dilation 1, stride 1 and 2; for processors with AVX2 and FMA, and with AVX-512 F, VL, DQ and BW. */
-extern const fv_depthwise fv_depthwise_3x3_avx2, fv_depthwise_3x3_avx512;
-#endif
+/* The variants, best first, then NULL; the last one, plain C, accepts everything. */
+extern const fv_depthwise *const fv_depthwise_variants[];
 
 #endif

@@ -1,4 +1,4 @@
-/* Kernels that touch every element once: activations, sums, products. Plain C, overridden by AVX2 (float only). */
+/* Kernels that touch every element once: activations, sums, products. Plain C, overridden by AVX2 and AVX-512. */
 #ifndef FOVEA_KERNEL_ELEMENTWISE_H
 #define FOVEA_KERNEL_ELEMENTWISE_H
 
@@ -37,7 +37,7 @@ typedef struct fv_elementwise {
     void (*dot_channels)(size_t rows, size_t stride, size_t count, const fv_real *a, const fv_real *b, double *sums);
 } fv_elementwise;
 
-/* The family for fv_cpu() as it is now. */
+/* The best variant that fv_cpu() allows now. */
 const fv_elementwise *fv_elementwise_kernels(void);
 
 /* Runs a kernel over 0 .. count - 1 in parallel. */
@@ -54,7 +54,7 @@ void fv_scale_channels_run(size_t samples, size_t rows, size_t channels, const f
 void fv_dot_channels_run(size_t samples, size_t rows, size_t channels, const fv_real *a, const fv_real *b, double share,
                          fv_real *out, bool add);
 
-/* The variants; use fv_elementwise_kernels(). */
-extern const fv_elementwise fv_elementwise_scalar, fv_elementwise_avx2;
+/* The variants, best first, plain C last, then NULL. */
+extern const fv_elementwise *const fv_elementwise_variants[];
 
 #endif

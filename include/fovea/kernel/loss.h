@@ -39,7 +39,7 @@ typedef struct fv_loss_kernels {
                      fv_real *d_z, bool add);
 } fv_loss_kernels;
 
-/* The variants; the functions above choose by fv_cpu(). */
-extern const fv_loss_kernels fv_loss_scalar, fv_loss_avx2;
+/* The variants, best first, plain C last, then NULL. The functions above take the first that fv_cpu() allows. */
+extern const fv_loss_kernels *const fv_loss_variants[];
 
 #endif

@@ -58,7 +58,7 @@ typedef struct fv_norm_kernels {
     void (*gradient_apply)(const fv_norm_block *block, const fv_norm_coefficients *k);
 } fv_norm_kernels;
 
-/* The variants; the functions above choose by fv_cpu(). */
-extern const fv_norm_kernels fv_norm_scalar, fv_norm_avx2;
+/* The variants, best first, plain C last, then NULL. The functions above take the first that fv_cpu() allows. */
+extern const fv_norm_kernels *const fv_norm_variants[];
 
 #endif

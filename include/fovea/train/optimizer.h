@@ -23,12 +23,21 @@ typedef struct fv_optimizer_settings {
     double average_decay;         /* of the moving average; 0: no average */
 } fv_optimizer_settings;
 
+/* What one task of a step does: up to some thousand values of a parameter. */
+typedef struct fv_optimizer_chunk {
+    int param;
+    size_t offset, count; /* in params->values */
+    double squares;       /* of the gradient, summed */
+} fv_optimizer_chunk;
+
 typedef struct fv_optimizer {
     fv_optimizer_settings settings;
     fv_params *params;
     float *moment1, *moment2; /* laid out as params->values */
     float *average;           /* NULL without average_decay; covers running statistics too */
-    int64_t step;             /* steps done */
+    fv_optimizer_chunk *chunks;
+    int64_t chunk_count;
+    int64_t step; /* steps done */
 } fv_optimizer;
 
 fv_status fv_optimizer_make(const fv_optimizer_settings *settings, fv_params *params, fv_optimizer *optimizer);
