@@ -53,7 +53,8 @@ typedef struct band_task {
     const fv_depthwise *kernel;
     fv_window window;
     int channels;
-    int64_t in_image, out_image; /* elements */
+    int64_t in_stride, d_in_stride; /* elements, as what follows */
+    int64_t in_pixels, out_image;
     bands bands;
 } band_task;
 
@@ -62,7 +63,9 @@ static band_task band_task_of(const fv_op_call *call, fv_shape result) {
     band_task task = {.call = call,
                       .window = fv_op_window(spec),
                       .channels = spec->out.c,
-                      .in_image = (int64_t)spec->in[INPUT].h * spec->in[INPUT].w * spec->in[INPUT].c,
+                      .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
+                      .d_in_stride = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
+                      .in_pixels = (int64_t)spec->in[INPUT].h * spec->in[INPUT].w,
                       .out_image = (int64_t)spec->out.h * spec->out.w * spec->out.c,
                       .bands = bands_of(result)};
     task.kernel = fv_depthwise_choose(&task.window, task.channels);
@@ -92,7 +95,8 @@ static void forward_band(void *context, int64_t index, int worker) {
     band_rows(task, index, &row, &row_end);
     fv_channel_epilogue epilogue;
     if (task->call->epilogue) epilogue = image_epilogue(task, image);
-    task->kernel->forward(&task->window, task->channels, task->call->in[INPUT] + image * task->in_image,
+    task->kernel->forward(&task->window, task->channels,
+                          task->call->in[INPUT] + image * task->in_pixels * task->in_stride, task->in_stride,
                           task->call->in[WEIGHT], row, row_end, task->call->epilogue ? &epilogue : NULL,
                           task->call->out + image * task->out_image);
 }
@@ -110,7 +114,7 @@ static void data_band(void *context, int64_t index, int worker) {
     band_rows(task, index, &row, &row_end);
     task->kernel->data(&task->window, task->channels, task->call->d_out + image * task->out_image,
                        task->call->in[WEIGHT], row, row_end, task->call->add[INPUT],
-                       task->call->d_in[INPUT] + image * task->in_image);
+                       task->call->d_in[INPUT] + image * task->in_pixels * task->d_in_stride, task->d_in_stride);
 }
 
 static void backward_input(const fv_op_call *call) {
@@ -153,8 +157,8 @@ static void weight_chunk(void *context, int64_t chunk, int worker) {
         int64_t image = begin / t->window.out_h;
         int row = (int)(begin % t->window.out_h);
         int row_end = end - begin < t->window.out_h - row ? row + (int)(end - begin) : t->window.out_h;
-        t->kernel->weight(&t->window, t->channels, t->call->in[INPUT] + image * t->in_image,
-                          t->call->d_out + image * t->out_image, row, row_end, sums);
+        t->kernel->weight(&t->window, t->channels, t->call->in[INPUT] + image * t->in_pixels * t->in_stride,
+                          t->in_stride, t->call->d_out + image * t->out_image, row, row_end, sums);
         begin += row_end - row;
     }
 }
@@ -185,6 +189,7 @@ static double macs(const fv_op_spec *spec) {
 const fv_op fv_op_depthwise = {.name = "depthwise",
                                .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
                                .overwrites_input = true,
+                               .strided = FV_READS_IN(INPUT),
                                .epilogue = true,
                                .infer = infer,
                                .work_bytes = work_bytes,
