@@ -4,6 +4,7 @@
 #include "fovea/base/threads.h"
 #include "fovea/kernel/depthwise.h"
 #include "fovea/kernel/gemm.h"
+#include "fovea/kernel/moments.h"
 #include "op_window.h"
 
 enum { INPUT, WEIGHT };
@@ -87,23 +88,34 @@ static fv_channel_epilogue image_epilogue(const band_task *task, int64_t image) 
     return (fv_channel_epilogue){e->scale, e->offset, residual, stride, e->low, e->high};
 }
 
+/* Moments of a band, which is still in the cache. */
+static void measure_band(const band_task *task, int64_t index, const fv_real *out, int rows) {
+    size_t slot = (size_t)index * fv_moments_slot_count(task->channels);
+    fv_moments_measure(out, task->channels, (int64_t)rows * task->window.out_w, task->channels, 0, task->channels,
+                       (double *)task->call->work + slot);
+}
+
 static void forward_band(void *context, int64_t index, int worker) {
     (void)worker;
     const band_task *task = context;
+    const fv_op_call *call = task->call;
     int64_t image = index / task->bands.per_image;
     int row, row_end;
     band_rows(task, index, &row, &row_end);
     fv_channel_epilogue epilogue;
-    if (task->call->epilogue) epilogue = image_epilogue(task, image);
-    task->kernel->forward(&task->window, task->channels,
-                          task->call->in[INPUT] + image * task->in_pixels * task->in_stride, task->in_stride,
-                          task->call->in[WEIGHT], row, row_end, task->call->epilogue ? &epilogue : NULL,
-                          task->call->out + image * task->out_image);
+    if (call->epilogue) epilogue = image_epilogue(task, image);
+    fv_real *out = call->out + image * task->out_image;
+    task->kernel->forward(&task->window, task->channels, call->in[INPUT] + image * task->in_pixels * task->in_stride,
+                          task->in_stride, call->in[WEIGHT], row, row_end, call->epilogue ? &epilogue : NULL, out);
+    if (call->moments)
+        measure_band(task, index, out + (int64_t)row * task->window.out_w * task->channels, row_end - row);
 }
 
 static void forward(const fv_op_call *call) {
     band_task task = band_task_of(call, call->spec->out);
-    fv_parallel_for((int64_t)task.bands.images * task.bands.per_image, forward_band, &task);
+    int64_t count = (int64_t)task.bands.images * task.bands.per_image;
+    fv_parallel_for(count, forward_band, &task);
+    if (call->moments) fv_moments_merge(call->work, count, task.channels, call->moments);
 }
 
 static void data_band(void *context, int64_t index, int worker) {
@@ -172,7 +184,11 @@ static void backward_weight(const fv_op_call *call) {
 }
 
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
-    if (!backward) return 0;
+    if (!backward) {
+        bands b = bands_of(spec->out);
+        return fv_align_up((size_t)b.images * (size_t)b.per_image * fv_moments_slot_count(spec->out.c) *
+                           sizeof(double));
+    }
     chunk_plan plan = plan_chunks(spec);
     return fv_align_up((size_t)plan.chunks * (size_t)plan.weights * sizeof(fv_real));
 }
@@ -191,6 +207,7 @@ const fv_op fv_op_depthwise = {.name = "depthwise",
                                .overwrites_input = true,
                                .strided = FV_READS_IN(INPUT),
                                .epilogue = true,
+                               .moments = true,
                                .infer = infer,
                                .work_bytes = work_bytes,
                                .forward = forward,
