@@ -168,8 +168,8 @@ static void forward_and_loss_equal_pytorch(void **state) {
 }
 
 /* Rounding, of which every instruction set has its own, decides whether a value next to 0 or 6 passes the ReLU6: one of
-   them is 1e-3 to 3e-3 of the gradients before it. Without such a one they are right to 1e-5. */
-#define ONE_PASSES 5e-3
+   them is 1e-3 to 7e-3 of the gradients before it. Without such a one they are right to 1e-5. */
+#define ONE_PASSES 1e-2
 
 static void gradients_equal_pytorch(void **state) {
     fixture *f = *state;
