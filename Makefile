@@ -25,21 +25,29 @@ ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recov
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
-LIB_SOURCES := $(filter-out src/app/%,$(wildcard src/*/*.c))
+SOURCES := $(wildcard src/*/*.c)
+ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
+SOURCES := $(filter-out %_avx2.c %_avx512.c,$(SOURCES))
+endif
+LIB_SOURCES := $(filter-out src/app/%,$(SOURCES))
+# What the kernel tests are linked with: built alone for arm64.
+KERNEL_SOURCES := $(filter src/base/% src/tensor/% src/kernel/%,$(SOURCES))
 APP_SOURCES := $(wildcard src/app/*.c)
 # The folders that the gradient checks build a second time in float64.
 ENGINE_SOURCES := $(filter-out %_avx2.c %_avx512.c,$(wildcard src/base/*.c src/tensor/*.c src/kernel/*.c src/op/*.c src/graph/*.c src/nn/*.c))
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 GRAD_SOURCES := $(wildcard tests/grad/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
+KERNEL_HELPERS := $(filter tests/unit/kernel_%,$(UNIT_HELPERS))
 GRAD_HELPERS := $(filter-out $(GRAD_SOURCES),$(wildcard tests/grad/*.c))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 object64 = $(patsubst %.c,$(BUILD)/obj64/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
+KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests check sanitize fuzz slow results format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -63,6 +71,22 @@ tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
 run-tests: all tests check
 	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS)
+
+kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
+	@BUILD=$(BUILD) tools/run_tests.sh $(KERNEL_TESTS)
+
+kernel-bench: $(KERNEL_TESTS) ## measure every variant of every kernel (all of it takes minutes: KERNEL_BENCH=word for a part)
+	@for program in $(KERNEL_TESTS); do $$program --bench $(KERNEL_BENCH); done
+
+ARM64 := build-arm64
+ARM64_LIBS := $(ARM64)/root/usr/lib/aarch64-linux-gnu
+arm64-kernel-tests: ## the same for arm64, emulated (needs gcc-aarch64-linux-gnu and qemu-user)
+	@mkdir -p $(ARM64)
+	@tools/arm64_root.sh $(ARM64)/root
+	@RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$(ARM64_LIBS):$(ARM64_LIBS)/openblas-pthread" \
+	  $(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(ARM64) \
+	  PKG_CFLAGS="$(foreach folder,. aarch64-linux-gnu/openblas-pthread,-isystem $(ARM64)/root/usr/include/$(folder))" \
+	  LDFLAGS="-L$(ARM64_LIBS) -L$(ARM64_LIBS)/openblas-pthread -Wl,-rpath-link,$(ARM64_LIBS)" kernel-tests
 
 check: $(BUILD)/generated/revision.h ## includes run one way, every public header compiles alone
 	@CC="$(CC)" CPPFLAGS="$(PKG_CFLAGS)" tools/check_includes.py
@@ -105,6 +129,10 @@ $(BUILD)/libfovea64.a: $(call object64,$(ENGINE_SOURCES))
 	@rm -f $@
 	@ar rcs $@ $^
 
+$(BUILD)/libfovea-kernel.a: $(call object,$(KERNEL_SOURCES))
+	@rm -f $@
+	@ar rcs $@ $^
+
 $(BUILD)/fovea: $(call object,$(APP_SOURCES)) $(BUILD)/libfovea.a
 	@echo "link $@"
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
@@ -112,6 +140,10 @@ $(BUILD)/fovea: $(call object,$(APP_SOURCES)) $(BUILD)/libfovea.a
 $(BUILD)/tests/grad_%: $(BUILD)/obj64/tests/grad/%.o $(call object64,$(GRAD_HELPERS)) $(BUILD)/libfovea64.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+$(BUILD)/tests/test_kernel_%: $(BUILD)/obj/tests/unit/test_kernel_%.o $(call object,$(KERNEL_HELPERS)) $(BUILD)/libfovea-kernel.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) $^ -lopenblas -lcmocka -lpthread -lm -o $@
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)

@@ -8,7 +8,7 @@
 
 #include "fovea/base/log.h"
 
-static const char *const level_names[] = {"scalar", "avx2", "avx512"};
+static const char *const level_names[] = {"scalar", "avx2", "avx512", "neon"};
 
 static pthread_once_t detection = PTHREAD_ONCE_INIT;
 static fv_cpu_level hardware = FV_CPU_SCALAR;
@@ -23,6 +23,8 @@ static fv_cpu_level detect_level(void) {
         __builtin_cpu_supports("avx512bw"))
         return FV_CPU_AVX512;
     return FV_CPU_AVX2;
+#elif defined(__aarch64__)
+    return FV_CPU_NEON;
 #else
     return FV_CPU_SCALAR;
 #endif
@@ -50,9 +52,9 @@ static void detect(void) {
     const char *wish = getenv("FOVEA_CPU");
     if (wish && *wish) {
         int found = FV_CPU_SCALAR;
-        while (found <= FV_CPU_AVX512 && strcmp(wish, level_names[found])) found++;
-        if (found > FV_CPU_AVX512)
-            fv_log_warning("FOVEA_CPU=%s is none of scalar, avx2, avx512; it is ignored", wish);
+        while (found <= FV_CPU_NEON && strcmp(wish, level_names[found])) found++;
+        if (found > FV_CPU_NEON)
+            fv_log_warning("FOVEA_CPU=%s is none of scalar, avx2, avx512, neon; it is ignored", wish);
         else if (found < (int)level)
             level = (fv_cpu_level)found;
     }

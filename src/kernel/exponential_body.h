@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fovea/tensor/tensor.h"
+#include "multiply_add.h"
 
 #ifdef FV_DOUBLE
 
@@ -17,13 +18,6 @@ static inline fv_real log1p_unit(fv_real e) {
 }
 
 #else
-
-/* a b + c; fused only where that is one instruction. */
-#ifdef FUSED_MULTIPLY_ADD
-#define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
-#else
-#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
-#endif
 
 /* exp(x) for x <= 0, relative error below 2e-7; exp(-87) from there down. x = n ln 2 + r with |r| <= ln(2) / 2;
    exp(r) = 1 + r + r^2 p(r), p the minimax polynomial (Remez); 2^n by its bits. Adding 1.5 * 2^23 rounds to the nearest

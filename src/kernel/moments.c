@@ -3,30 +3,9 @@
 #include <string.h>
 
 #include "fovea/base/threads.h"
+#include "fovea/kernel/norm.h"
 
-#define STRIP 64 /* columns at a time */
-#define ROWS 64  /* whose sums stay in fv_real: around a shift, that is right to about 1e-6 of the deviation */
-#define SHIFT_ROWS 8
-
-/* Sums of one strip of up to ROWS rows, around the mean of the first of them. */
-typedef struct strip_sums {
-    fv_real shift[STRIP], sum[STRIP], squares[STRIP];
-} strip_sums;
-
-static void sum_strip(const fv_real *restrict y, int64_t stride, int rows, int columns, strip_sums *restrict s) {
-    int first = rows < SHIFT_ROWS ? rows : SHIFT_ROWS;
-    memset(s, 0, sizeof *s);
-    for (int r = 0; r < first; r++)
-        for (int c = 0; c < columns; c++) s->shift[c] += y[r * stride + c] / (fv_real)first;
-    for (int r = 0; r < rows; r++) {
-        const fv_real *row = y + r * stride;
-        for (int c = 0; c < columns; c++) {
-            fv_real distance = row[c] - s->shift[c];
-            s->sum[c] += distance;
-            s->squares[c] += distance * distance;
-        }
-    }
-}
+#define STRIP 256 /* columns at a time: their sums stay in first-level cache */
 
 /* Adds `rows` samples to a mean and squares of `count`. */
 static void merge(double count, double *mean, double *squares, double rows, double other_mean, double other_squares) {
@@ -51,23 +30,26 @@ void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_
                         &squares[c]);
 }
 
-static void measure(const fv_real *y, int64_t stride, int64_t rows, int channels, double *slot) {
-    double *mean = slot + 1, *squares = mean + channels;
-    slot[0] = (double)rows;
-    memset(mean, 0, 2 * (size_t)channels * sizeof *mean);
-    strip_sums sums;
-    for (int64_t r = 0; r < rows; r += ROWS) {
-        int block = (int)(rows - r < ROWS ? rows - r : ROWS);
-        for (int c = 0; c < channels; c += STRIP) {
-            int strip = channels - c < STRIP ? channels - c : STRIP;
-            sum_strip(y + r * stride + c, stride, block, strip, &sums);
-            for (int i = 0; i < strip; i++) {
-                double own_mean, own_squares;
-                moments_of_sums(block, (double)sums.shift[i], (double)sums.sum[i], (double)sums.squares[i], &own_mean,
-                                &own_squares);
-                merge((double)r, &mean[c + i], &squares[c + i], block, own_mean, own_squares);
-            }
-        }
+/* One strip of columns, block by block of rows whose sums stay in fv_real. */
+static void measure_strip(const fv_norm_kernels *kernels, const fv_real *y, int64_t stride, int64_t rows,
+                          size_t columns, double *mean, double *squares) {
+    fv_real shift[STRIP], sum[STRIP], sum_of_squares[STRIP];
+    for (int64_t r = 0; r < rows; r += FV_BLOCK_ROWS) {
+        size_t count = (size_t)(rows - r < FV_BLOCK_ROWS ? rows - r : FV_BLOCK_ROWS);
+        fv_norm_block block = {.rows = count, .width = columns, .x = y + r * stride, .x_stride = (size_t)stride};
+        kernels->block_moments(&block, shift, sum, sum_of_squares);
+        kernels->merge_moments(columns, (double)r, mean, squares, (double)count, shift, sum, sum_of_squares);
+    }
+}
+
+void fv_moments_measure(const fv_moments_slot *slot, int64_t rows, const fv_real *y, int64_t stride) {
+    double *mean = slot->data + 1 + slot->column, *squares = mean + slot->channels;
+    if (slot->column == 0) slot->data[0] = (double)rows;
+    memset(mean, 0, (size_t)slot->columns * sizeof *mean);
+    memset(squares, 0, (size_t)slot->columns * sizeof *squares);
+    for (int c = 0; c < slot->columns; c += STRIP) {
+        int strip = slot->columns - c < STRIP ? slot->columns - c : STRIP;
+        measure_strip(fv_norm_choose(), y + c, stride, rows, (size_t)strip, mean + c, squares + c);
     }
 }
 
@@ -107,8 +89,10 @@ static void measure_rows(void *context, int64_t index, int worker) {
     (void)worker;
     const moments_task *task = context;
     int64_t begin = index * task->task_rows, left = task->rows - begin;
-    measure(task->y + begin * task->stride, task->stride, left < task->task_rows ? left : task->task_rows,
-            task->channels, task->slots + index * (int64_t)fv_moments_slot_count(task->channels));
+    fv_moments_slot slot = {task->slots + index * (int64_t)fv_moments_slot_count(task->channels), task->channels, 0,
+                            task->channels};
+    fv_moments_measure(&slot, left < task->task_rows ? left : task->task_rows, task->y + begin * task->stride,
+                       task->stride);
 }
 
 void fv_moments_run(const fv_real *y, int64_t stride, int64_t rows, int channels, double *moments, void *work) {

@@ -17,7 +17,7 @@ const fv_norm_kernels *const fv_norm_variants[] = {
     NULL,
 };
 
-static const fv_norm_kernels *choose_kernels(void) {
+const fv_norm_kernels *fv_norm_choose(void) {
     int i = 0;
     while (fv_norm_variants[i]->level > fv_cpu()) i++;
     return fv_norm_variants[i];
@@ -81,7 +81,7 @@ static norm_job make_job(fv_columns columns, fv_norm_block tensors, const fv_nor
     size_t channels = columns.channels;
     bool side_by_side =
         tensors.x_stride == channels && tensors.d_out_stride == channels && tensors.y_stride == channels;
-    norm_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
+    norm_job job = {.kernels = fv_norm_choose(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
     char *cursor = work;
     if (map) {
         job.folded.center = fold_coefficient(&job.cut, map->center, &cursor);
@@ -140,18 +140,6 @@ static void merge_moments(size_t channels, double count, double *mean, double *s
     }
 }
 
-/* The same from a block's sums around its shift. */
-static void merge_block(size_t channels, double count, const norm_slot *slot, double rows, size_t column) {
-    const fv_real *shift = slot->shift + column, *sum = slot->sum + column, *squares = slot->sum2 + column;
-    double share = rows / (count + rows), weight = count * share, inverse = 1 / rows;
-    for (size_t c = 0; c < channels; c++) {
-        double distance = (double)sum[c] * inverse, rest = (double)squares[c] - (double)sum[c] * distance;
-        double delta = (double)shift[c] + distance - slot->first[c];
-        slot->first[c] += delta * share;
-        slot->second[c] += (rest > 0 ? rest : 0) + delta * delta * weight;
-    }
-}
-
 static void moments_task(void *context, int64_t i, int worker) {
     (void)worker;
     const norm_job *job = context;
@@ -164,7 +152,8 @@ static void moments_task(void *context, int64_t i, int worker) {
         fv_norm_block part = part_of(job, &block);
         job->kernels->block_moments(&part, slot.shift, slot.sum, slot.sum2);
         for (size_t f = 0; f < block.folds; f++, count += (double)block.rows)
-            merge_block(channels, count, &slot, (double)block.rows, f * channels);
+            job->kernels->merge_moments(channels, count, slot.first, slot.second, (double)block.rows,
+                                        slot.shift + f * channels, slot.sum + f * channels, slot.sum2 + f * channels);
     }
 }
 
@@ -214,10 +203,8 @@ static void gradient_sums_task(void *context, int64_t i, int worker) {
         fv_norm_block part = part_of(job, &block);
         job->kernels->block_gradient_sums(&part, &k, slot.sum, slot.sum2);
         for (size_t f = 0; f < block.folds; f++) {
-            for (size_t c = 0; c < channels; c++) {
-                slot.first[c] += (double)slot.sum[f * channels + c];
-                slot.second[c] += (double)slot.sum2[f * channels + c];
-            }
+            job->kernels->add_sums(channels, slot.sum + f * channels, slot.first);
+            job->kernels->add_sums(channels, slot.sum2 + f * channels, slot.second);
         }
     }
 }

@@ -1,7 +1,9 @@
-/* The inner loops of kernel/norm.h, compiled once per instruction set: the includer defines FAMILY and LEVEL and gets
-   its vector code from the compiler. Four rows at a time, so that the column sums are loaded and stored once per four.
+/* The inner loops of kernel/norm.h, compiled once per instruction set: the includer defines FAMILY, LEVEL and, where
+   the CPU has it, FUSED_MULTIPLY_ADD, and gets its vector code from the compiler. Four rows at a time, so that the
+   column sums are loaded and stored once per four.
  */
 #include "fovea/kernel/norm.h"
+#include "multiply_add.h"
 
 /* "omp simd" is a permission: without optimisation nothing comes of it. */
 #ifdef __clang__
@@ -22,20 +24,21 @@ static void block_moments(const fv_norm_block *block, fv_real *restrict shift, f
         for (size_t c = 0; c < width; c++) {
             fv_real e0 = x[c] - shift[c], e1 = x1[c] - shift[c], e2 = x2[c] - shift[c], e3 = x3[c] - shift[c];
             sum[c] += (e0 + e1) + (e2 + e3);
-            squares[c] += (e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3);
+            squares[c] += MULTIPLY_ADD(e0, e0, e1 * e1) + MULTIPLY_ADD(e2, e2, e3 * e3);
         }
     }
     for (; r < rows; r++, x += stride) {
         for (size_t c = 0; c < width; c++) {
             fv_real e = x[c] - shift[c];
             sum[c] += e;
-            squares[c] += e * e;
+            squares[c] = MULTIPLY_ADD(e, e, squares[c]);
         }
     }
 }
 
+/* Forward and backward take the same, so that they see the same values inside the limits. */
 static inline fv_real affine(fv_real distance, fv_real scale, fv_real offset) {
-    return distance * scale + offset;
+    return MULTIPLY_ADD(distance, scale, offset);
 }
 
 static void apply(const fv_norm_block *block, const fv_norm_coefficients *k) {
@@ -73,14 +76,14 @@ static void block_gradient_sums(const fv_norm_block *block, const fv_norm_coeffi
             fv_real d0 = passed(d_out[c], affine(e0, scale[c], offset[c]), low, high);
             fv_real d1 = passed(d_out[d_stride + c], affine(e1, scale[c], offset[c]), low, high);
             sum[c] += d0 + d1;
-            sum_x[c] += d0 * e0 + d1 * e1;
+            sum_x[c] = MULTIPLY_ADD(d0, e0, MULTIPLY_ADD(d1, e1, sum_x[c]));
         }
     }
     if (r == rows) return;
     for (size_t c = 0; c < width; c++) {
         fv_real e = x[c] - center[c], d = passed(d_out[c], affine(e, scale[c], offset[c]), low, high);
         sum[c] += d;
-        sum_x[c] += d * e;
+        sum_x[c] = MULTIPLY_ADD(d, e, sum_x[c]);
     }
 }
 
@@ -96,16 +99,39 @@ static void gradient_apply(const fv_norm_block *block, const fv_norm_coefficient
 #pragma omp simd
             for (size_t c = 0; c < width; c++) {
                 fv_real e = x[c] - center[c], d = passed(d_out[c], affine(e, scale[c], offset[c]), low, high);
-                d_x[c] += scale[c] * d + (slope[c] * e + constant[c]);
+                d_x[c] += MULTIPLY_ADD(scale[c], d, MULTIPLY_ADD(slope[c], e, constant[c]));
             }
         } else {
 #pragma omp simd
             for (size_t c = 0; c < width; c++) {
                 fv_real e = x[c] - center[c], d = passed(d_out[c], affine(e, scale[c], offset[c]), low, high);
-                d_x[c] = scale[c] * d + (slope[c] * e + constant[c]);
+                d_x[c] = MULTIPLY_ADD(scale[c], d, MULTIPLY_ADD(slope[c], e, constant[c]));
             }
         }
     }
 }
 
-const fv_norm_kernels FAMILY = {LEVEL, block_moments, apply, block_gradient_sums, gradient_apply};
+static void merge_moments(size_t width, double count, double *restrict mean, double *restrict total, double rows,
+                          const fv_real *restrict shift, const fv_real *restrict sum, const fv_real *restrict squares) {
+    double share = rows / (count + rows), weight = count * share, inverse = 1 / rows;
+#pragma omp simd
+    for (size_t c = 0; c < width; c++) {
+        double distance = (double)sum[c] * inverse, rest = (double)squares[c] - (double)sum[c] * distance;
+        double delta = (double)shift[c] + distance - mean[c];
+        mean[c] += delta * share;
+        total[c] += (rest > 0 ? rest : 0) + delta * delta * weight;
+    }
+}
+
+static void add_sums(size_t width, const fv_real *restrict sum, double *restrict total) {
+#pragma omp simd
+    for (size_t c = 0; c < width; c++) total[c] += (double)sum[c];
+}
+
+const fv_norm_kernels FAMILY = {.level = LEVEL,
+                                .block_moments = block_moments,
+                                .apply = apply,
+                                .block_gradient_sums = block_gradient_sums,
+                                .gradient_apply = gradient_apply,
+                                .merge_moments = merge_moments,
+                                .add_sums = add_sums};

@@ -6,10 +6,15 @@
 #if defined(__x86_64__) && !defined(FV_DOUBLE)
 #define FV_X86_VARIANTS
 #endif
+/* And those of NEON, which every arm64 has. Plain C is compiled into NEON as well there; variants are for what a
+   compiler doesn't find of itself. */
+#if defined(__aarch64__) && !defined(FV_DOUBLE)
+#define FV_NEON_VARIANTS
+#endif
 
-typedef enum fv_cpu_level { FV_CPU_SCALAR, FV_CPU_AVX2, FV_CPU_AVX512 } fv_cpu_level;
+typedef enum fv_cpu_level { FV_CPU_SCALAR, FV_CPU_AVX2, FV_CPU_AVX512, FV_CPU_NEON } fv_cpu_level;
 
-/* The highest level that both the CPU and the environment variable FOVEA_CPU=scalar|avx2|avx512 allow. */
+/* The highest level that both the CPU and the environment variable FOVEA_CPU=scalar|avx2|avx512|neon allow. */
 fv_cpu_level fv_cpu(void);
 /* Lowers (never raises above the CPU's own) the level for the rest of the process: for tests. */
 void fv_cpu_limit(fv_cpu_level level);

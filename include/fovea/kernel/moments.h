@@ -21,6 +21,8 @@ typedef struct fv_moments_slot {
 
 /* Fills them from the sums of `rows` results; and, with the first columns, the slot's number of rows. */
 void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_sums *sums);
+/* The same from y{rows, columns} itself, rows `stride` elements apart: while it is still in a cache. */
+void fv_moments_measure(const fv_moments_slot *slot, int64_t rows, const fv_real *y, int64_t stride);
 /* Moments of y{rows, channels}, rows `stride` elements apart, in parallel: for results that were written without. Needs
    fv_moments_work() bytes. */
 size_t fv_moments_work(int64_t rows, int channels);

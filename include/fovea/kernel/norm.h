@@ -56,9 +56,17 @@ typedef struct fv_norm_kernels {
     void (*block_gradient_sums)(const fv_norm_block *block, const fv_norm_coefficients *k, fv_real *sum,
                                 fv_real *sum_x);
     void (*gradient_apply)(const fv_norm_block *block, const fv_norm_coefficients *k);
+    /* Mean and squared differences of `count` rows, with `rows` more merged into them that block_moments() made into
+       shift, sum and squares: Chan, Golub and LeVeque, "Updating formulae", 1979. */
+    void (*merge_moments)(size_t width, double count, double *mean, double *total, double rows, const fv_real *shift,
+                          const fv_real *sum, const fv_real *squares);
+    /* total[c] += sum[c] */
+    void (*add_sums)(size_t width, const fv_real *sum, double *total);
 } fv_norm_kernels;
 
-/* The variants, best first, plain C last, then NULL. The functions above take the first that fv_cpu() allows. */
+/* The variants, best first, plain C last, then NULL. */
 extern const fv_norm_kernels *const fv_norm_variants[];
+/* The first that fv_cpu() allows at the moment; the functions above take it. */
+const fv_norm_kernels *fv_norm_choose(void);
 
 #endif
