@@ -14,6 +14,7 @@ const char *const fv_optimizer_names[] = {"adam", "adamw", NULL};
 fv_status fv_optimizer_make(const fv_optimizer_settings *settings, fv_params *params, fv_optimizer *optimizer) {
     *optimizer = (fv_optimizer){.settings = *settings, .params = params};
     size_t bytes = params->total * sizeof(float);
+    FV_TRY(fv_params_allocate_gradients(params));
     FV_TRY(fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment1));
     fv_status status = fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment2);
     if (status == FV_OK && settings->average_decay > 0) {
