@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results bench-peers format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -109,6 +109,10 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
+
+PEERS ?=
+bench-peers: all ## beside PyTorch and ONNX Runtime, half an hour: docs/results/performance.md; PEERS="--only unet --quick" passes options on
+	@BUILD=$(BUILD) tools/bench_peers.py $(PEERS)
 
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
