@@ -11,9 +11,9 @@ SANITIZE ?=
 CONFIG ?= od_oc.ini
 ARGS ?=
 
-PACKAGES := openblas stb libtiff-4 inih libcjson cairo libexif cmocka
+PACKAGES := openblas stb libtiff-4 libjpeg libdeflate inih libcjson cairo libexif cmocka
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv -lz
+PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math

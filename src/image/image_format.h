@@ -30,7 +30,9 @@ typedef struct fv_image_format {
 
 extern const fv_image_format fv_image_jpeg, fv_image_png, fv_image_bmp, fv_image_gif, fv_image_tiff;
 
-/* Decodes a JPEG, PNG or BMP whose container was checked before; `format` names it in messages. */
+/* Decodes a JPEG whose markers were checked before. CMYK becomes RGB. */
+fv_status fv_jpeg_decode(const fv_image_source *source, const fv_image_header *header, fv_image *image);
+/* Decodes a PNG or BMP whose container was checked before; `format` names it in messages. */
 fv_status fv_stb_decode(const fv_image_source *source, const fv_image_header *header, const char *format, bool deep,
                         fv_image *image);
 /* Orientation 1 .. 8 of an EXIF block that begins with "Exif\0\0"; 1 when it says nothing. */
