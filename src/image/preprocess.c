@@ -4,7 +4,7 @@
 
 #include "fovea/image/clahe.h"
 #include "fovea/image/warp.h"
-#include "resize.h"
+#include "fovea/image/resize.h"
 
 const char *const fv_fit_names[] = {"letterbox", "stretch", NULL};
 const char *const fv_enhance_names[] = {"none", "lab_clahe", NULL};

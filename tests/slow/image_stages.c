@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "../../src/image/lab.h"
-#include "../../src/image/resize.h"
+#include "fovea/image/resize.h"
 #include "fovea/base/file.h"
 #include "fovea/base/threads.h"
 #include "fovea/image/clahe.h"
