@@ -1,5 +1,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,13 @@ static fv_status write_results(const session *run, prediction *p) {
 
 /* ---- one photograph, all photographs ---- */
 
+/* A photograph's images are a few dozen megabytes each and follow one another: memory given back to the system in
+   between would be cleared page by page again. */
+static void keep_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+}
+
 static fv_status read_photo(prediction *p) {
     FV_TRY(fv_image_read(p->path, 3, &p->photo));
     if (p->photo.width <= FV_REPORT_MAX_SIDE && p->photo.height <= FV_REPORT_MAX_SIDE) return FV_OK;
@@ -276,6 +284,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
     char model_path[FV_PATH_MAX];
     photo_list list;
     fv_model *model = NULL;
+    keep_freed_memory();
     stage_note_start(&run->times);
     stage_begin(&run->times);
     if (fv_image_is_name(word))
