@@ -1,6 +1,10 @@
 #include "fovea/image/warp.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+
+#include "fovea/base/cpu.h"
+#include "warp_inner.h"
 
 fv_affine fv_affine_scale(int from, int to) {
     double scale = (double)from / to;
@@ -44,27 +48,59 @@ static inline void add_taps(const fv_image *image, int channels, const fv_affine
     }
 }
 
-static inline void warp(const fv_image *image, int channels, const fv_affine *map, int size, int taps, float *out,
-                        int stride) {
+static inline void warp_pixels(const fv_image *image, int channels, const fv_affine *map, int y, int begin, int end,
+                               int taps, float *out, int stride) {
     float tap_count = (float)taps * (float)taps;
-    for (int y = 0; y < size; y++) {
-        for (int x = 0; x < size; x++, out += stride) {
-            float sum[3] = {0};
-            add_taps(image, channels, map, x, y, taps, sum);
-            for (int c = 0; c < channels; c++) out[c] = sum[c] / tap_count;
-        }
+    for (int x = begin; x < end; x++, out += stride) {
+        float sum[3] = {0};
+        add_taps(image, channels, map, x, y, taps, sum);
+        for (int c = 0; c < channels; c++) out[c] = sum[c] / tap_count;
     }
 }
 
 /* Each call is compiled for its constants. */
-void fv_warp(const fv_image *image, const fv_affine *map, int size, int taps, float *out, int stride) {
+static void warp_plain(const fv_image *image, const fv_affine *map, int y, int begin, int end, int taps, float *out,
+                       int stride) {
     if (image->channels == 3 && taps == 1) {
-        warp(image, 3, map, size, 1, out, stride);
+        warp_pixels(image, 3, map, y, begin, end, 1, out, stride);
     } else if (image->channels == 3) {
-        warp(image, 3, map, size, taps, out, stride);
+        warp_pixels(image, 3, map, y, begin, end, taps, out, stride);
     } else if (taps == 1) {
-        warp(image, 1, map, size, 1, out, stride);
+        warp_pixels(image, 1, map, y, begin, end, 1, out, stride);
     } else {
-        warp(image, 1, map, size, taps, out, stride);
+        warp_pixels(image, 1, map, y, begin, end, taps, out, stride);
+    }
+}
+
+#if defined(__x86_64__)
+static bool is_inner(const fv_warp_row *row, int pixel) {
+    double u = pixel + 0.5;
+    double x = row->along_x * u + row->across_x + row->x0, y = row->along_y * u + row->across_y + row->y0;
+    return x >= 0.5 && y >= 0.5 && x < row->image->width - 3 && y < row->image->height - 1;
+}
+
+/* The row's middle many pixels at a time, its ends one by one. Along a row the places follow a line, so those within
+   the image are neighbours. */
+static void warp_row_avx2(const fv_image *image, const fv_affine *map, int y, int size, float *out, int stride) {
+    double v = y + 0.5;
+    fv_warp_row row = {image, map->xx, map->xy * v, map->x0, map->yx, map->yy * v, map->y0};
+    int begin = 0, end = size;
+    while (begin < size && !is_inner(&row, begin)) begin++;
+    while (end > begin && !is_inner(&row, end - 1)) end--;
+    warp_plain(image, map, y, 0, begin, 1, out, stride);
+    fv_warp_inner_avx2(&row, begin, end, out + (size_t)begin * stride, stride);
+    warp_plain(image, map, y, end, size, 1, out + (size_t)end * stride, stride);
+}
+#endif
+
+void fv_warp(const fv_image *image, const fv_affine *map, int size, int taps, float *out, int stride) {
+    for (int y = 0; y < size; y++, out += (size_t)size * stride) {
+#if defined(__x86_64__)
+        if (taps == 1 && fv_cpu() >= FV_CPU_AVX2) {
+            warp_row_avx2(image, map, y, size, out, stride);
+            continue;
+        }
+#endif
+        warp_plain(image, map, y, 0, size, taps, out, stride);
     }
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fovea/base/rng.h"
+#include "fovea/base/cpu.h"
 #include "fovea/image/blur.h"
 #include "fovea/image/clahe.h"
 #include "fovea/image/preprocess.h"
@@ -336,6 +337,34 @@ static void the_warp_is_zero_outside_and_follows_its_map(void **state) {
     fv_image_free(&image);
 }
 
+/* From image to output at one level of the CPU: bits of every float, also of those between the pixels' channels. */
+static void warp_at(fv_cpu_level level, const fv_image *image, const fv_affine *map, int size, int stride, float *out) {
+    fv_cpu_limit(level);
+    for (int i = 0; i < size * size * stride; i++) out[i] = -7;
+    fv_warp(image, map, size, 1, out, stride);
+}
+
+static void the_warp_has_the_same_bits_at_every_level(void **state) {
+    (void)state;
+    enum { MOST = 70 };
+    static float plain[MOST * MOST * 5], vectors[MOST * MOST * 5];
+    static const int sides[][2] = {{1, 1}, {2, 3}, {3, 2}, {4, 4}, {5, 9}, {17, 16}, {64, 33}, {129, 140}};
+    static const int sizes[] = {1, 7, 8, 9, 64, 65, MOST};
+    for (int i = 0; i < 8 * 7 * 12; i++) {
+        int side = i % 8, size = sizes[i / 8 % 7], turn = i / 56, channels = turn % 2 ? 1 : 3,
+            stride = channels + turn % 3;
+        fv_image image = random_image(sides[side][0], sides[side][1], channels);
+        double scale = (double)image.width / size, angle = turn * 0.55, c = scale * cos(angle), s = scale * sin(angle);
+        fv_affine map = {c, -s, image.width * 0.5 * (1 - cos(angle) + sin(angle)), s, c, image.height * 0.07};
+        warp_at(FV_CPU_SCALAR, &image, &map, size, stride, plain);
+        warp_at(FV_CPU_AVX512, &image, &map, size, stride, vectors);
+        if (memcmp(plain, vectors, (size_t)(size * size * stride) * sizeof *plain) != 0)
+            fail_msg("image %d x %d x %d, size %d, stride %d, angle %g", image.width, image.height, channels, size,
+                     stride, angle);
+        fv_image_free(&image);
+    }
+}
+
 static void the_blur_is_gaussian(void **state) {
     (void)state;
     enum { W = 21, H = 19 };
@@ -401,6 +430,7 @@ int main(void) {
         cmocka_unit_test(sampling_at_odd_ratios_is_bilinear_and_keeps_the_rim),
         cmocka_unit_test(every_pixel_is_read_when_sampling_shrinks_much),
         cmocka_unit_test(the_warp_is_zero_outside_and_follows_its_map),
+        cmocka_unit_test(the_warp_has_the_same_bits_at_every_level),
         cmocka_unit_test(the_blur_is_gaussian),
         cmocka_unit_test(the_blur_may_be_wider_than_the_image),
         cmocka_unit_test(wrong_arguments_are_explained),
