@@ -134,51 +134,45 @@ fv_rect fv_rect_fit(fv_rect cell, double width, double height) {
     return (fv_rect){cell.x + floor((cell.width - w) / 2), cell.y + floor((cell.height - h) / 2), w, h};
 }
 
-/* Pixels of the image as cairo's 0x00RRGGBB, white as `tint`, at (x, y) of a surface that has room for them. */
-static void put_pixels(const fv_image *image, uint32_t tint, cairo_surface_t *surface, int x, int y) {
+/* Pixels of a part of the image as cairo's 0x00RRGGBB, white as `tint`, at (x, y) of a surface that has room for them.
+ */
+static void put_pixels(const fv_image *image, fv_place part, uint32_t tint, cairo_surface_t *surface, int x, int y) {
     cairo_surface_flush(surface);
-    const int stride = cairo_image_surface_get_stride(surface), channels = image->channels;
-    unsigned char *rows = cairo_image_surface_get_data(surface) + (size_t)y * (size_t)stride + 4 * (size_t)x;
+    const size_t stride = (size_t)cairo_image_surface_get_stride(surface), channels = (size_t)image->channels;
+    unsigned char *rows = cairo_image_surface_get_data(surface) + (size_t)y * stride + 4 * (size_t)x;
     const uint32_t red = tint >> 16 & 255, green = tint >> 8 & 255, blue = tint & 255;
-    const uint8_t *in = image->data;
-    for (int i = 0; i < image->height; i++) {
-        uint32_t *row = (uint32_t *)(void *)(rows + (size_t)i * (size_t)stride);
-        for (int j = 0; j < image->width; j++, in += channels) {
+    for (int i = 0; i < part.height; i++) {
+        const uint8_t *in = image->data + ((size_t)(part.y + i) * (size_t)image->width + (size_t)part.x) * channels;
+        uint32_t *row = (uint32_t *)(void *)(rows + (size_t)i * stride);
+        for (int j = 0; j < part.width; j++, in += channels) {
             const uint32_t r = in[0], g = in[channels == 3 ? 1 : 0], b = in[channels == 3 ? 2 : 0];
             row[j] = (r * red / 255) << 16 | (g * green / 255) << 8 | (b * blue / 255);
         }
     }
-    cairo_surface_mark_dirty_rectangle(surface, x, y, image->width, image->height);
+    cairo_surface_mark_dirty_rectangle(surface, x, y, part.width, part.height);
+}
+
+static fv_place whole_image(const fv_image *image) {
+    return (fv_place){0, 0, image->width, image->height};
 }
 
 static bool is_whole(double value) {
     return value == floor(value);
 }
 
-/* Whether the target lies on the page with all its edges between pixels. */
-static bool is_on_pixels(const fv_canvas *canvas, fv_rect target) {
-    return is_whole(target.x) && is_whole(target.y) && is_whole(target.width) && is_whole(target.height) &&
-           target.x >= 0 && target.y >= 0 && target.x + target.width <= canvas->width &&
-           target.y + target.height <= canvas->height;
+/* Whether the rectangle lies within width x height pixels, with all its edges between them. */
+static bool is_on_pixels(fv_rect rect, int width, int height) {
+    return is_whole(rect.x) && is_whole(rect.y) && is_whole(rect.width) && is_whole(rect.height) && rect.x >= 0 &&
+           rect.y >= 0 && rect.x + rect.width <= width && rect.y + rect.height <= height;
 }
 
-static bool is_all(const fv_image *image, const fv_rect *source) {
-    return !source ||
-           (source->x == 0 && source->y == 0 && source->width == image->width && source->height == image->height);
-}
-
-/* A whole image at its own size or reduced, straight onto the page's pixels: cairo's own reduction takes many times as
-   long. */
+/* A whole image made smaller than it is: cairo's own reduction takes many times as long. */
 static fv_status put_reduced(const fv_canvas *canvas, const fv_image *image, fv_rect target, uint32_t tint) {
-    const int width = (int)target.width, height = (int)target.height, x = (int)target.x, y = (int)target.y;
-    if (width == image->width && height == image->height) {
-        put_pixels(image, tint, canvas->surface, x, y);
-        return FV_OK;
-    }
     fv_image reduced;
-    FV_TRY(fv_image_make(width, height, image->channels, &reduced));
-    fv_status status = fv_resize_into(image, &reduced, (fv_place){0, 0, width, height});
-    if (status == FV_OK) put_pixels(&reduced, tint, canvas->surface, x, y);
+    FV_TRY(fv_image_make((int)target.width, (int)target.height, image->channels, &reduced));
+    fv_status status = fv_resize_into(image, &reduced, whole_image(&reduced));
+    if (status == FV_OK)
+        put_pixels(&reduced, whole_image(&reduced), tint, canvas->surface, (int)target.x, (int)target.y);
     fv_image_free(&reduced);
     return status;
 }
@@ -189,7 +183,7 @@ static fv_status paint(const fv_canvas *canvas, const fv_image *image, fv_rect f
     fv_status status = check_cairo(cairo_surface_status(surface), "an image in a picture");
     cairo_t *cr = canvas->cr;
     if (status == FV_OK) {
-        put_pixels(image, tint, surface, 0, 0);
+        put_pixels(image, whole_image(image), tint, surface, 0, 0);
         cairo_save(cr);
         cairo_rectangle(cr, target.x, target.y, target.width, target.height);
         cairo_clip(cr);
@@ -210,9 +204,16 @@ fv_status fv_canvas_image(const fv_canvas *canvas, const fv_image *image, const 
     if (image->width > FV_REPORT_MAX_SIDE || image->height > FV_REPORT_MAX_SIDE)
         return fv_fail(FV_BAD_INPUT, "an image of %d x %d px can't be drawn: a side must not exceed %d px",
                        image->width, image->height, FV_REPORT_MAX_SIDE);
-    const bool smaller = target.width <= image->width && target.height <= image->height;
-    if (smaller && is_all(image, source) && is_on_pixels(canvas, target))
+    const fv_rect from = source ? *source : (fv_rect){0, 0, image->width, image->height};
+    if (!is_on_pixels(target, canvas->width, canvas->height) || !is_on_pixels(from, image->width, image->height))
+        return paint(canvas, image, from, target, tint);
+    if (from.width == target.width && from.height == target.height) {
+        const fv_place part = {(int)from.x, (int)from.y, (int)from.width, (int)from.height};
+        put_pixels(image, part, tint, canvas->surface, (int)target.x, (int)target.y);
+        return FV_OK;
+    }
+    const bool all = from.width == image->width && from.height == image->height;
+    if (all && target.width <= from.width && target.height <= from.height)
         return put_reduced(canvas, image, target, tint);
-    const fv_rect all = {0, 0, image->width, image->height};
-    return paint(canvas, image, source ? *source : all, target, tint);
+    return paint(canvas, image, from, target, tint);
 }
