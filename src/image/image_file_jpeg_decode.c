@@ -92,7 +92,7 @@ static fv_status read_pixels(decoder *d, const fv_image_header *header) {
     jpeg->out_color_space = wanted_space(jpeg);
     jpeg->dct_method = JDCT_ISLOW;
     jpeg_start_decompress(jpeg);
-    FV_TRY(fv_image_make((int)header->width, (int)header->height, jpeg->num_components == 1 ? 1 : 3, d->image));
+    FV_TRY(fv_image_make_unset((int)header->width, (int)header->height, jpeg->num_components == 1 ? 1 : 3, d->image));
     if (jpeg->num_components == 4)
         d->row = jpeg->mem->alloc_large((j_common_ptr)jpeg, JPOOL_IMAGE, 4 * (size_t)header->width);
     read_rows(d);

@@ -46,6 +46,7 @@ static fv_status check_chunks(const fv_image_source *source) {
 
 static fv_status decode_png(const fv_image_source *source, const fv_image_header *header, fv_image *image) {
     FV_TRY(check_chunks(source));
+    if (fv_png_is_plain(source) && fv_png_decode_plain(source, header, image)) return FV_OK;
     bool deep = source->data[SIGNATURE_BYTES + 16] == 16; /* bits per sample */
     return fv_stb_decode(source, header, "PNG", deep, image);
 }

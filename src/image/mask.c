@@ -111,7 +111,7 @@ static void fill_run(fv_image *mask, const mask_run *run, uint8_t value) {
 }
 
 fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask) {
-    FV_TRY(fv_image_make(image->width, image->height, 1, mask));
+    FV_TRY(fv_image_make_unset(image->width, image->height, 1, mask));
     size_t count = pixel_count(mask);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = image->data + i * (size_t)image->channels;

@@ -62,7 +62,7 @@ fv_status fv_canvas_write_png(const fv_canvas *canvas, const char *path) {
 fv_status fv_canvas_to_image(const fv_canvas *canvas, fv_image *image) {
     *image = (fv_image){0};
     FV_TRY(check_cairo(cairo_status(canvas->cr), "a picture"));
-    FV_TRY(fv_image_make(canvas->width, canvas->height, 3, image));
+    FV_TRY(fv_image_make_unset(canvas->width, canvas->height, 3, image));
     cairo_surface_flush(canvas->surface);
     const unsigned char *rows = cairo_image_surface_get_data(canvas->surface);
     const int stride = cairo_image_surface_get_stride(canvas->surface);
@@ -169,7 +169,7 @@ static bool is_on_pixels(fv_rect rect, int width, int height) {
 /* A whole image made smaller than it is: cairo's own reduction takes many times as long. */
 static fv_status put_reduced(const fv_canvas *canvas, const fv_image *image, fv_rect target, uint32_t tint) {
     fv_image reduced;
-    FV_TRY(fv_image_make((int)target.width, (int)target.height, image->channels, &reduced));
+    FV_TRY(fv_image_make_unset((int)target.width, (int)target.height, image->channels, &reduced));
     fv_status status = fv_resize_into(image, &reduced, whole_image(&reduced));
     if (status == FV_OK)
         put_pixels(&reduced, whole_image(&reduced), tint, canvas->surface, (int)target.x, (int)target.y);

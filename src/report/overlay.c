@@ -154,7 +154,7 @@ static fv_status draw_touched(fv_overlay *overlay, fv_image *out) {
 
 static fv_status copy_in_colour(const fv_image *photo, fv_image *out) {
     if (photo->channels == 3) return fv_image_copy(photo, out);
-    FV_TRY(fv_image_make(photo->width, photo->height, 3, out));
+    FV_TRY(fv_image_make_unset(photo->width, photo->height, 3, out));
     const size_t count = (size_t)photo->width * (size_t)photo->height;
     for (size_t i = 0; i < count; i++) memset(out->data + 3 * i, photo->data[i], 3);
     return FV_OK;
