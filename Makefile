@@ -39,7 +39,7 @@ object64 = $(patsubst %.c,$(BUILD)/obj64/%.o,$(1))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests check sanitize fuzz slow results format clean FORCE
+.PHONY: all help deps train test run-tests tests check sanitize fuzz slow results bench-images bench-predict bench-loader format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -86,6 +86,18 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
+PYTHON ?= python3
+PHOTO ?= $(FOVEA_DATA)/drishti/images/drishtiGS_001.jpg
+MODEL ?= runs/od_oc_drishti
+bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PNG of PHOTO beside OpenCV's (PYTHON with cv2)
+	@tests/slow/image_stages.sh $(BUILD)/slow/image_stages $(PYTHON) $(PHOTO)
+
+bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
+	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
+
+bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
+	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
+
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -116,6 +128,10 @@ $(BUILD)/tests/grad_%: $(BUILD)/obj64/tests/grad/%.o $(call object64,$(GRAD_HELP
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+$(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(BUILD)/libfovea.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 

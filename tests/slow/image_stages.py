@@ -102,7 +102,7 @@ def main():
             cpu = next(line.split(":", 1)[1].strip() for line in info if line.startswith("model name"))
         print(f"""# The stages of an image beside OpenCV
 
-`make bench-images PYTHON=... PHOTO=...`: one thread, {os.path.basename(photo)} ({width} x {height} px), medians of {rounds} alternating rounds. {date.today()},
+`make bench-images PYTHON=... PHOTO=...`: one thread, a photograph of {width} x {height} px (tests/slow/large_photo.py), medians of {rounds} alternating rounds. {date.today()},
 {cpu}, OpenCV {cv2.__version__}, Python {platform.python_version()}.
 OpenCV decodes to its BGR, fovea to RGB; its warp gives bytes, which are then made floats, fovea's gives floats at once. CLAHE and LAB are the same bytes in both.
 """)
