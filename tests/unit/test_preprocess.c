@@ -365,6 +365,30 @@ static void the_warp_has_the_same_bits_at_every_level(void **state) {
     }
 }
 
+/* A mask is sampled near what is set in it only; the same levels in three channels are sampled everywhere. */
+static void a_mask_is_warped_like_a_photograph(void **state) {
+    (void)state;
+    enum { SIDE = 60, SIZE = 45 };
+    static float one[SIZE * SIZE], three[SIZE * SIZE * 3];
+    for (int i = 0; i < 400; i++) {
+        fv_rng rng = fv_rng_make(9, (uint64_t)i, 0, FV_PURPOSE_TEST);
+        fv_image mask = plain_image(SIDE, SIDE, 1, 0), photo = plain_image(SIDE, SIDE, 3, 0);
+        int left = (int)fv_rng_below(&rng, SIDE), top = (int)fv_rng_below(&rng, SIDE), side = i % 5 ? i % 17 : 0;
+        for (int y = top; y < SIDE && y < top + side; y++)
+            for (int x = left; x < SIDE && x < left + side; x++)
+                for (int c = 0; c < 3; c++)
+                    photo.data[(y * SIDE + x) * 3 + c] = mask.data[y * SIDE + x] = (uint8_t)(90 + x);
+        double angle = i % 3 ? fv_rng_range(&rng, -3, 3) : i % 4 * M_PI / 2, scale = fv_rng_range(&rng, 0.3, 2.5);
+        double c = scale * round(cos(angle) * 1e6) / 1e6, s = scale * round(sin(angle) * 1e6) / 1e6;
+        fv_affine map = {c, -s, SIDE * 0.5 * (1 - c + s), s, c, SIDE * 0.5 * (1 - c - s)};
+        fv_warp(&mask, &map, SIZE, 1, one, 1);
+        fv_warp(&photo, &map, SIZE, 1, three, 3);
+        for (int j = 0; j < SIZE * SIZE; j++) assert_true(one[j] == three[3 * j]);
+        fv_image_free(&mask);
+        fv_image_free(&photo);
+    }
+}
+
 static void the_blur_is_gaussian(void **state) {
     (void)state;
     enum { W = 21, H = 19 };
@@ -430,6 +454,7 @@ int main(void) {
         cmocka_unit_test(sampling_at_odd_ratios_is_bilinear_and_keeps_the_rim),
         cmocka_unit_test(every_pixel_is_read_when_sampling_shrinks_much),
         cmocka_unit_test(the_warp_is_zero_outside_and_follows_its_map),
+        cmocka_unit_test(a_mask_is_warped_like_a_photograph),
         cmocka_unit_test(the_warp_has_the_same_bits_at_every_level),
         cmocka_unit_test(the_blur_is_gaussian),
         cmocka_unit_test(the_blur_may_be_wider_than_the_image),
