@@ -106,6 +106,7 @@ fv_status fv_plan_make_within(const fv_graph *graph, fv_plan_mode mode, const fv
                               fv_value loss, size_t limit, fv_plan **out) {
     *out = NULL;
     FV_TRY(fv_graph_status(graph));
+    if (mode == FV_PLAN_TRAIN) FV_TRY(fv_params_allocate_gradients(graph->params));
     fv_plan *plan = fv_allocate(1, sizeof *plan, "a plan");
     if (!plan) return FV_NO_RESOURCE;
     plan->graph = graph;

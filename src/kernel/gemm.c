@@ -86,7 +86,23 @@ typedef struct rows_task {
     fv_gemm_pack pack;
     fv_gemm_right b;
     double *slots; /* moments of each row of tiles */
+    fv_real *sums; /* and the sums that they are made of */
 } rows_task;
+
+/* Three sums a column, those of every row of tiles in cache lines of their own. */
+static int64_t sums_row(int n) {
+    return divide_up(n, 16) * 16;
+}
+
+static size_t slots_bytes(const fv_tiling *tiling, int n) {
+    return fv_align_up((size_t)tiling->row_tiles * fv_moments_slot_count(n) * sizeof(double));
+}
+
+static fv_result_sums sums_at(const rows_task *task, int64_t row_tile, int column) {
+    int64_t row = sums_row(task->product->n);
+    fv_real *first = task->sums + row_tile * 3 * row + column;
+    return (fv_result_sums){first, first + row, first + 2 * row};
+}
 
 static size_t packed_bytes(int n, int k) {
     return fv_align_up(fv_gemm_packed_count(n, k) * sizeof(fv_real));
@@ -94,7 +110,8 @@ static size_t packed_bytes(int n, int k) {
 
 size_t fv_gemm_rows_work(int64_t m, int n, int k) {
     fv_tiling tiling = fv_gemm_tiling(m, n, k, MAX_TILE_ROWS);
-    return packed_bytes(n, k) + fv_align_up((size_t)tiling.row_tiles * fv_moments_slot_count(n) * sizeof(double));
+    size_t sums = (size_t)tiling.row_tiles * 3 * (size_t)sums_row(n) * sizeof(fv_real);
+    return packed_bytes(n, k) + slots_bytes(&tiling, n) + sums;
 }
 
 static void pack_tile(void *context, int64_t index, int worker) {
@@ -117,10 +134,13 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     fv_gemm_right b = task->b;
     b.data += column / task->tiles->panel * b.next;
     fv_gemm_result result = fv_gemm_result_at(&p->result, row, column);
+    fv_result_sums sums = sums_at(task, row_tile, column);
+    result.stream = fv_gemm_streams(&p->result, p->m, p->n);
+    result.sums = p->moments ? &sums : NULL;
     task->tiles->multiply(rows, columns, p->k, &a, &b, &result);
     if (!p->moments) return;
-    fv_moments_measure(result.c, result.ld, rows, p->n, column, columns,
-                       task->slots + row_tile * (int64_t)fv_moments_slot_count(p->n));
+    fv_moments_slot slot = {task->slots + row_tile * (int64_t)fv_moments_slot_count(p->n), p->n, column, columns};
+    fv_moments_fill(&slot, rows, &sums);
 }
 
 void fv_gemm_rows_run(const fv_gemm_rows *product) {
@@ -145,6 +165,7 @@ void fv_gemm_rows_run(const fv_gemm_rows *product) {
         if (!task.packs) fv_parallel_for(divide_up(product->n, FV_GEMM_PANEL_MAX), pack_tile, &task);
     }
     task.slots = (double *)(void *)((char *)product->work + packed_bytes(product->n, product->k));
+    task.sums = (fv_real *)(void *)((char *)task.slots + slots_bytes(t, product->n));
     fv_parallel_for(t->row_tiles * t->column_tiles, multiply_tile, &task);
     if (product->moments) fv_moments_merge(task.slots, t->row_tiles, product->n, product->moments);
 }
@@ -153,7 +174,7 @@ void fv_gemm_rows_run(const fv_gemm_rows *product) {
 
 #define WEIGHT_BLOCK 256 /* rows and columns of dW */
 #define CHUNK_ROWS 256   /* of X and dY, at least */
-#define PIECE 131072     /* elements of X and dY that are multiplied at once: 512 KiB */
+#define PIECE 32768      /* elements of X and dY that are multiplied at once: 128 KiB */
 
 typedef struct weight_plan {
     int block_c, block_f, blocks_c, blocks_f, chunks;
@@ -180,6 +201,13 @@ static weight_plan plan_weight(int64_t m, int c, int f) {
     return plan;
 }
 
+/* A product that walks down columns asks memory for lines that lie far apart, which is slow: so they are asked for in
+   order before. */
+static void prefetch(const fv_real *data, int64_t stride, int64_t rows, int columns) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j += 64 / (int)sizeof *data) __builtin_prefetch(data + i * stride + j, 0, 2);
+}
+
 static void multiply_block(void *context, int64_t index, int worker) {
     (void)worker;
     const weight_task *task = context;
@@ -195,7 +223,10 @@ static void multiply_block(void *context, int64_t index, int worker) {
     for (; row < end; row += plan->piece_rows, sums.add = true) {
         fv_gemm_left x = {p->x + row * p->x_stride + c, 1, p->x_stride};
         fv_gemm_right dy = {p->dy + row * p->dy_stride + f, p->dy_stride, task->tiles->panel};
-        task->tiles->multiply(block_c, block_f, smaller(plan->piece_rows, end - row), &x, &dy, &sums);
+        int64_t rows = smaller(plan->piece_rows, end - row);
+        prefetch(x.data, x.step, rows, block_c);
+        prefetch(dy.data, dy.row, rows, block_f);
+        task->tiles->multiply(block_c, block_f, rows, &x, &dy, &sums);
     }
 }
 

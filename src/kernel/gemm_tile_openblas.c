@@ -51,6 +51,20 @@ static void multiply_and_finish(int64_t m, int n, int k, const fv_gemm_left *a, 
     }
 }
 
+static void sum_columns(int64_t m, int n, const fv_gemm_result *r) {
+    for (int j = 0; j < n; j++) {
+        fv_real shift = r->c[j], sum = 0, squares = 0;
+        for (int64_t i = 0; i < m; i++) {
+            fv_real distance = r->c[i * r->ld + j] - shift;
+            sum += distance;
+            squares += distance * distance;
+        }
+        r->sums->shift[j] = shift;
+        r->sums->sum[j] = sum;
+        r->sums->squares[j] = squares;
+    }
+}
+
 static void multiply(int64_t m, int n, int64_t k, const fv_gemm_left *a, const fv_gemm_right *b,
                      const fv_gemm_result *result) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -66,6 +80,7 @@ static void multiply(int64_t m, int n, int64_t k, const fv_gemm_left *a, const f
             multiply_columns((int)m, count, (int)k, a, panel, (int)b->row, part.add, &part);
         }
     }
+    if (result->sums) sum_columns(m, n, result);
 }
 
 const fv_gemm_tiles fv_gemm_tiles_openblas = {FV_CPU_SCALAR, "matrix product, OpenBLAS", 1, PANEL, multiply};

@@ -14,10 +14,20 @@ static void merge(double count, double *mean, double *squares, double rows, doub
     *squares += other_squares + delta * delta * count * share;
 }
 
-void fv_moments_of_sums(double rows, double shift, double sum, double sum_of_squares, double *mean, double *squares) {
+/* Mean and squares of sums over `rows` values around a shift. */
+static void moments_of_sums(double rows, double shift, double sum, double sum_of_squares, double *mean,
+                            double *squares) {
     double offset = sum / rows, rest = sum_of_squares - sum * offset;
     *mean = shift + offset;
     *squares = rest > 0 ? rest : 0;
+}
+
+void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_sums *sums) {
+    double *mean = slot->data + 1 + slot->column, *squares = mean + slot->channels;
+    if (slot->column == 0) slot->data[0] = (double)rows;
+    for (int c = 0; c < slot->columns; c++)
+        moments_of_sums((double)rows, (double)sums->shift[c], (double)sums->sum[c], (double)sums->squares[c], &mean[c],
+                        &squares[c]);
 }
 
 /* One strip of columns, block by block of rows whose sums stay in fv_real. */
@@ -32,14 +42,13 @@ static void measure_strip(const fv_norm_kernels *kernels, const fv_real *y, int6
     }
 }
 
-void fv_moments_measure(const fv_real *y, int64_t stride, int64_t rows, int channels, int column, int columns,
-                        double *slot) {
-    double *mean = slot + 1 + column, *squares = mean + channels;
-    if (column == 0) slot[0] = (double)rows;
-    memset(mean, 0, (size_t)columns * sizeof *mean);
-    memset(squares, 0, (size_t)columns * sizeof *squares);
-    for (int c = 0; c < columns; c += STRIP) {
-        int strip = columns - c < STRIP ? columns - c : STRIP;
+void fv_moments_measure(const fv_moments_slot *slot, int64_t rows, const fv_real *y, int64_t stride) {
+    double *mean = slot->data + 1 + slot->column, *squares = mean + slot->channels;
+    if (slot->column == 0) slot->data[0] = (double)rows;
+    memset(mean, 0, (size_t)slot->columns * sizeof *mean);
+    memset(squares, 0, (size_t)slot->columns * sizeof *squares);
+    for (int c = 0; c < slot->columns; c += STRIP) {
+        int strip = slot->columns - c < STRIP ? slot->columns - c : STRIP;
         measure_strip(fv_norm_choose(), y + c, stride, rows, (size_t)strip, mean + c, squares + c);
     }
 }
@@ -80,9 +89,10 @@ static void measure_rows(void *context, int64_t index, int worker) {
     (void)worker;
     const moments_task *task = context;
     int64_t begin = index * task->task_rows, left = task->rows - begin;
-    fv_moments_measure(task->y + begin * task->stride, task->stride, left < task->task_rows ? left : task->task_rows,
-                       task->channels, 0, task->channels,
-                       task->slots + index * (int64_t)fv_moments_slot_count(task->channels));
+    fv_moments_slot slot = {task->slots + index * (int64_t)fv_moments_slot_count(task->channels), task->channels, 0,
+                            task->channels};
+    fv_moments_measure(&slot, left < task->task_rows ? left : task->task_rows, task->y + begin * task->stride,
+                       task->stride);
 }
 
 void fv_moments_run(const fv_real *y, int64_t stride, int64_t rows, int channels, double *moments, void *work) {

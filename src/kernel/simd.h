@@ -199,6 +199,19 @@ FV_INLINE void v_store_part(float *p, vec v, int count) {
 #error "no vectors for this instruction set: define FV_SIMD_PLAIN"
 #endif
 
+/* Past the caches, to an address that is a multiple of the vector's size; v_stream_end() before others may read it. */
+#if defined(__x86_64__) && !defined(FV_DOUBLE) && !defined(FV_SIMD_PLAIN)
+#ifdef __AVX512F__
+#define v_stream(p, v) _mm512_stream_ps(p, v)
+#else
+#define v_stream(p, v) _mm256_stream_ps(p, v)
+#endif
+#define v_stream_end() _mm_sfence()
+#else
+#define v_stream(p, v) v_store(p, v)
+#define v_stream_end() ((void)0)
+#endif
+
 FV_INLINE vec v_load_some(const fv_real *p, int count) {
     return count >= LANES ? v_load(p) : v_load_part(p, count);
 }

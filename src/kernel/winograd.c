@@ -106,7 +106,7 @@ typedef struct winograd_task {
 /* A worker's memory, cut as plan_of() has counted it. */
 typedef struct worker_memory {
     fv_real *results, *turned, *rest; /* rest: weights or input */
-    fv_winograd_sums sums;
+    fv_result_sums sums;
 } worker_memory;
 
 static fv_real *take(char **at, size_t bytes) {
@@ -161,22 +161,14 @@ static void weight_task(void *context, int64_t index, int worker) {
                       task->packed + (int64_t)first * PLANES * c_in);
 }
 
-static void slot_fill(const winograd_task *task, int64_t group, int first, int filters, int64_t begin, int64_t end,
-                      const fv_winograd_sums *sums) {
-    int c_out = task->product->c_out;
-    double *slot = task->slots + group * (int64_t)fv_moments_slot_count(c_out), pixels = 0;
+/* Results of tiles [begin, end): those at the edges may be cut. */
+static int64_t pixels_of(const fv_winograd_grid *grid, int64_t begin, int64_t end) {
+    int64_t pixels = 0;
     for (int64_t t = begin; t < end; t++) {
-        int y = (int)(t / task->grid.tiles_x % task->grid.tiles_y) * TILE, x = (int)(t % task->grid.tiles_x) * TILE;
-        pixels += (double)(smaller(TILE, task->grid.out_h - y) * smaller(TILE, task->grid.out_w - x));
+        int y = (int)(t / grid->tiles_x % grid->tiles_y) * TILE, x = (int)(t % grid->tiles_x) * TILE;
+        pixels += smaller(TILE, grid->out_h - y) * smaller(TILE, grid->out_w - x);
     }
-    if (first == 0) slot[0] = pixels;
-    const fv_gemm_result *result = &task->product->result;
-    const fv_real *bias = result->finish ? result->offset : NULL; /* the sums are those of the result without it */
-    for (int f = 0; f < filters; f++) {
-        double shift = (double)sums->shift[f] + (bias ? (double)bias[first + f] : 0);
-        fv_moments_of_sums(pixels, shift, (double)sums->sum[f], (double)sums->squares[f], &slot[1 + first + f],
-                           &slot[1 + c_out + first + f]);
-    }
+    return pixels;
 }
 
 static fv_winograd_planes results_of(const winograd_task *task, const worker_memory *memory) {
@@ -206,9 +198,12 @@ static void finish_group(const winograd_task *task, int64_t group, int first, in
     int64_t begin = group * task->plan.group, end = group_end(task, group);
     fv_winograd_planes results = results_of(task, memory);
     fv_gemm_result result = fv_gemm_result_at(&p->result, 0, first);
-    const fv_winograd_sums *sums = p->moments ? &memory->sums : NULL;
-    task->transforms->output(&task->grid, &results, filters, begin, end, &result, sums);
-    if (sums) slot_fill(task, group, first, filters, begin, end, sums);
+    result.stream = fv_gemm_streams(&p->result, fv_window_out_pixels(&p->window), p->c_out);
+    result.sums = p->moments ? &memory->sums : NULL;
+    task->transforms->output(&task->grid, &results, filters, begin, end, &result);
+    if (!p->moments) return;
+    fv_moments_slot slot = {task->slots + group * (int64_t)fv_moments_slot_count(p->c_out), p->c_out, first, filters};
+    fv_moments_fill(&slot, pixels_of(&task->grid, begin, end), &memory->sums);
 }
 
 static void fused_task(void *context, int64_t group, int worker) {

@@ -235,7 +235,7 @@ FV_INLINE ending ending_of(const fv_gemm_result *r, int f, int count) {
     return e;
 }
 
-FV_INLINE void put(const ending *e, int64_t pixel, vec value) {
+FV_INLINE vec put(const ending *e, int64_t pixel, vec value) {
     const fv_gemm_result *r = e->result;
     fv_real *c = r->c + pixel * r->ld + e->f;
     if (r->add) value = v_add(value, v_load_some(c, e->count));
@@ -244,10 +244,15 @@ FV_INLINE void put(const ending *e, int64_t pixel, vec value) {
         if (r->residual) value = v_add(value, v_load_some(r->residual + pixel * r->residual_ld + e->f, e->count));
         value = v_clamp(value, e->low, e->high);
     }
-    v_store_some(c, value, e->count);
+    if (r->stream)
+        v_stream(c, value);
+    else
+        v_store_some(c, value, e->count);
+    return value;
 }
 
-FV_INLINE void add_to(filter_sums *s, vec value) {
+FV_INLINE void add_to(filter_sums *s, vec value, bool first) {
+    if (first) s->shift = value;
     vec distance = v_sub(value, s->shift);
     s->sum = v_add(s->sum, distance);
     s->squares = v_fma(distance, distance, s->squares);
@@ -268,12 +273,11 @@ FV_INLINE void collect_tile(const fv_real *m, int64_t plane, int64_t pixel, int6
     for (int i = 0; i < rows; i++) {
         vec row[4];
         collect(half[i], 4, row);
-        if (sums && first && i == 0) sums->shift = row[0];
         FV_UNROLL
         for (int j = 0; j < 4; j++) {
             if (j >= columns) continue;
-            if (sums) add_to(sums, row[j]);
-            put(e, pixel + i * width + j, row[j]);
+            vec value = put(e, pixel + i * width + j, row[j]);
+            if (sums) add_to(sums, value, first && i == 0 && j == 0);
         }
     }
 }
@@ -282,7 +286,7 @@ FV_INLINE void collect_tile(const fv_real *m, int64_t plane, int64_t pixel, int6
 FV_INLINE void collect_whole_tile(const fv_real *m, int64_t plane, int64_t pixel, int64_t width, const ending *e,
                                   filter_sums *sums, bool first) {
     if (!e->result->add && !e->result->finish && e->count >= LANES) {
-        fv_gemm_result plain = {.c = e->result->c, .ld = e->result->ld};
+        fv_gemm_result plain = {.c = e->result->c, .ld = e->result->ld, .stream = e->result->stream};
         ending store = {.result = &plain, .f = e->f, .count = LANES};
         collect_tile(m, plane, pixel, width, 4, 4, &store, sums, first);
     } else {
@@ -291,7 +295,8 @@ FV_INLINE void collect_whole_tile(const fv_real *m, int64_t plane, int64_t pixel
 }
 
 static void output(const fv_winograd_grid *grid, const fv_winograd_planes *in, int filters, int64_t begin, int64_t end,
-                   const fv_gemm_result *result, const fv_winograd_sums *sums) {
+                   const fv_gemm_result *result) {
+    const fv_result_sums *sums = result->sums;
     for (int64_t t = begin; t < end; t++) {
         place at = place_of(grid, t);
         int64_t pixel = (at.image * grid->out_h + at.y) * grid->out_w + at.x;
@@ -314,6 +319,7 @@ static void output(const fv_winograd_grid *grid, const fv_winograd_planes *in, i
             }
         }
     }
+    if (result->stream) v_stream_end();
 }
 
 static void weight_gradient(const fv_winograd_planes *in, int channels, int filters, int c_in, int c_out, bool add,

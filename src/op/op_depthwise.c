@@ -90,9 +90,9 @@ static fv_channel_epilogue image_epilogue(const band_task *task, int64_t image) 
 
 /* Moments of a band, which is still in the cache. */
 static void measure_band(const band_task *task, int64_t index, const fv_real *out, int rows) {
-    size_t slot = (size_t)index * fv_moments_slot_count(task->channels);
-    fv_moments_measure(out, task->channels, (int64_t)rows * task->window.out_w, task->channels, 0, task->channels,
-                       (double *)task->call->work + slot);
+    double *data = (double *)task->call->work + (size_t)index * fv_moments_slot_count(task->channels);
+    fv_moments_slot slot = {data, task->channels, 0, task->channels};
+    fv_moments_measure(&slot, (int64_t)rows * task->window.out_w, out, task->channels);
 }
 
 static void forward_band(void *context, int64_t index, int worker) {

@@ -27,19 +27,37 @@ typedef struct fv_gemm_right {
     int64_t row, next;
 } fv_gemm_right;
 
+/* Sums over the rows of a result, per column: of c - shift and of its square, where shift is the first row. */
+typedef struct fv_result_sums {
+    fv_real *shift, *sum, *squares;
+} fv_result_sums;
+
 /* Where a product goes, and what becomes of it on the way: c[i * ld + j] = value, or += with `add`, and with `finish`
    min(max(value scale[j] + offset[j] + residual[i * residual_ld + j], low), high), where any of scale, offset and
-   residual may be NULL. `residual` may be c. Without `add`, what c held before (even NaN) does not matter. */
+   residual may be NULL. `residual` may be c. Without `add`, what c held before (even NaN) does not matter. With
+   `stream`, c is written past the caches: for results that are too large to be found there again. `sums` (NULL: none)
+   receives those of what is written. */
 typedef struct fv_gemm_result {
     fv_real *c;
     int64_t ld;
-    bool add, finish;
+    bool add, finish, stream;
+    const fv_result_sums *sums;
     const fv_real *scale, *offset, *residual;
     int64_t residual_ld;
     fv_real low, high;
 } fv_gemm_result;
 
-/* The result from row `row` and column `column` on. */
+#define FV_STREAM_BYTES ((size_t)32 << 20) /* a large level-3 cache */
+
+/* Whether a result of rows x columns is better written with `stream`: it is large and its rows are whole cache lines.
+ */
+static inline bool fv_gemm_streams(const fv_gemm_result *result, int64_t rows, int columns) {
+    const int line = 64 / (int)sizeof(fv_real);
+    return !result->add && (uintptr_t)result->c % 64 == 0 && result->ld % line == 0 && columns % line == 0 &&
+           (size_t)rows * (size_t)columns * sizeof(fv_real) > FV_STREAM_BYTES;
+}
+
+/* The result from row `row` and column `column` on; sums are the caller's to set. */
 static inline fv_gemm_result fv_gemm_result_at(const fv_gemm_result *result, int64_t row, int64_t column) {
     fv_gemm_result part = *result;
     part.c += row * result->ld + column;

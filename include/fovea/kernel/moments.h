@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fovea/tensor/tensor.h"
+#include "fovea/kernel/gemm_tile.h"
 
 /* A slot holds the moments of some rows: their number, mean{channels}, and squares{channels}, the sums of squared
    differences from the mean. */
@@ -13,12 +13,16 @@ static inline size_t fv_moments_slot_count(int channels) {
     return 1 + 2 * (size_t)channels;
 }
 
-/* Fills columns [column, column + columns) of a slot of `channels` from y{rows, columns}, rows `stride` elements apart;
-   and, with the first columns, its number of rows. */
-void fv_moments_measure(const fv_real *y, int64_t stride, int64_t rows, int channels, int column, int columns,
-                        double *slot);
-/* Makes mean and squares of sums over `rows` values: of their differences from `shift`, and of those' squares. */
-void fv_moments_of_sums(double rows, double shift, double sum, double sum_of_squares, double *mean, double *squares);
+/* Columns [column, column + columns) of a slot. */
+typedef struct fv_moments_slot {
+    double *data;
+    int channels, column, columns;
+} fv_moments_slot;
+
+/* Fills them from the sums of `rows` results; and, with the first columns, the slot's number of rows. */
+void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_sums *sums);
+/* The same from y{rows, columns} itself, rows `stride` elements apart: while it is still in a cache. */
+void fv_moments_measure(const fv_moments_slot *slot, int64_t rows, const fv_real *y, int64_t stride);
 /* Moments of y{rows, channels}, rows `stride` elements apart, in parallel: for results that were written without. Needs
    fv_moments_work() bytes. */
 size_t fv_moments_work(int64_t rows, int channels);

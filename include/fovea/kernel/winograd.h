@@ -26,7 +26,7 @@ bool fv_winograd_accepts(const fv_window *window, int c_in, int c_out);
 
 /* result{pixels, c_out} = convolution of in with weight{3,3,c_in,c_out}; with `backward` the weight is {3,3,c_out,c_in}
    of a convolution whose output's gradient is `in`, and the result is its input's gradient; `window` is in both cases
-   the one that slides over `in`. `moments` as in fv_gemm_rows. */
+   the one that slides over `in`. `moments` as in fv_gemm_rows; result.stream and sums are set here. */
 typedef struct fv_winograd_product {
     fv_window window;
     int c_in, c_out;
@@ -83,11 +83,6 @@ typedef struct fv_winograd_taps {
     bool turned;
 } fv_winograd_taps;
 
-/* Sums over the results of some tiles, per filter: of y - shift and its square, with shift the first y. */
-typedef struct fv_winograd_sums {
-    fv_real *shift, *sum, *squares;
-} fv_winograd_sums;
-
 typedef struct fv_winograd_transforms {
     fv_cpu_level level;
     /* B^T d B of tiles [begin, end) into rows 0 .. end - begin - 1. */
@@ -97,9 +92,9 @@ typedef struct fv_winograd_transforms {
        packed[(f / panel * 36 + plane) * channels * panel + c * panel + f % panel], zeros behind the last filter. */
     void (*weight)(const fv_winograd_taps *taps, int panel, fv_real *packed);
     /* A^T m A of rows 0 .. end - begin - 1 to tiles [begin, end), `filters` of them, which result points to for the
-       first pixel. sums NULL: none. */
+       first pixel; the first tile begins result->sums, which are as long as rows. */
     void (*output)(const fv_winograd_grid *grid, const fv_winograd_planes *in, int filters, int64_t begin, int64_t end,
-                   const fv_gemm_result *result, const fv_winograd_sums *sums);
+                   const fv_gemm_result *result);
     /* The 4x4 gradients' transformation of F(3x3, 4x4), as input(). */
     void (*gradient)(const fv_winograd_grid *grid, const fv_real *d_out, int stride, int filters, int64_t begin,
                      int64_t end, const fv_winograd_planes *out);
