@@ -163,8 +163,8 @@ fv_status fv_plan_drop_to_limit(const fv_graph *graph, fv_value loss, size_t lim
     if (status == FV_OK && layout->bytes > limit)
         return fv_fail(
             FV_NO_RESOURCE,
-            "a training step needs %.0f MiB of memory, or %.0f MiB if it computes values twice instead of keeping "
-            "them, and the limit is %.0f MiB; raise train.memory, or choose a smaller train.batch or "
+            "a training step needs %.1f MiB of memory, or %.1f MiB if it computes values twice instead of keeping "
+            "them, and the limit is %.1f MiB; raise train.memory, or choose a smaller train.batch or "
             "preprocess.size",
             (double)needed / 1048576, (double)layout->bytes / 1048576, (double)limit / 1048576);
     return status;

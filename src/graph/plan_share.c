@@ -135,6 +135,26 @@ static bool is_apart(const sharer *p, const fv_plan_step *step, int old, int beg
     return true;
 }
 
+/* Nothing is written into `tensor` after step s while `other` is still to be read. */
+static bool stays_as_is(const sharer *p, int s, int tensor, int other) {
+    for (int t = s + 1; t <= p->layout->tensors[other].last; t++)
+        for (int k = 0; k < FV_MAX_INPUTS; k++)
+            if (p->layout->steps[t].d_in[k] == tensor) return false;
+    return true;
+}
+
+/* One memory for two gradients that are the same numbers. */
+static void unite_gradients(const sharer *p, int s) {
+    const fv_plan_step *step = &p->layout->steps[s];
+    int a = step->d_in[0], b = step->d_in[1];
+    if (!op_of(p, step)->same_gradients || a == FV_NONE || b == FV_NONE || step->add[0] || step->add[1]) return;
+    if (!is_free(p, b) || p->layout->tensors[a].whole != FV_NONE || p->layout->tensors[a].pinned) return;
+    if (!stays_as_is(p, s, a, b) || !stays_as_is(p, s, b, a)) return;
+    int root = root_of(p, a);
+    p->layout->tensors[b].over = a;
+    if (p->last[b] > p->last[root]) p->last[root] = p->last[b];
+}
+
 static void place_over(const sharer *p, int s) {
     const fv_plan_step *step = &p->layout->steps[s];
     const fv_graph_node *node = &p->graph->nodes[step->node];
@@ -148,9 +168,10 @@ static void place_over(const sharer *p, int s) {
         return;
     }
     if (step->add[0] || !once) return;
-    if (op->in_place && take_over(p, s, step->d_in[0], step->d_out)) return;
-    if (op->overwrites_input && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 1))
+    bool over = op->in_place && take_over(p, s, step->d_in[0], step->d_out);
+    if (!over && op->overwrites_input && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 1))
         take_over(p, s, step->d_in[0], step->in[0]);
+    unite_gradients(p, s);
 }
 
 /* ------------------------------------------------------------------------------------------------------ */

@@ -39,7 +39,7 @@ static void pass_gradient(const fv_op_call *call, int input) {
    goes first, so that x + x works with add[1]. */
 static void backward(const fv_op_call *call) {
     pass_gradient(call, 0);
-    pass_gradient(call, 1);
+    if (call->d_in[1] != call->d_in[0] || call->add[1]) pass_gradient(call, 1);
 }
 
 /* The activation's mask. */
@@ -51,6 +51,7 @@ const fv_op fv_op_add = {
     .name = "add",
     .backward_reads = FV_READS_OUT,
     .in_place = true,
+    .same_gradients = true,
     .strided = FV_READS_IN(0) | FV_READS_IN(1) | FV_READS_OUT,
     .infer = infer,
     .forward = forward,

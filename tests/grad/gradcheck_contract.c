@@ -164,6 +164,18 @@ static void compare_over_input(fv_op_run *run, const reference *ref) {
     fv_op_run_restore(run, ref);
 }
 
+static void compare_one_memory(fv_op_run *run, const reference *ref) {
+    fv_op_run_restore(run, ref);
+    fv_op_run_forward(run);
+    fv_op_run_restore(run, ref);
+    run->call.d_in[1] = run->call.d_in[0];
+    fv_op_run_backward(run);
+    for (int i = 0; i < 2; i++)
+        if (memcmp(run->d_in[0].data, ref->d_in[i], run->in[i].bytes) != 0)
+            fv_gradcheck_complain(run->check, "d_in[%d] is another in one memory with the other", i);
+    run->call.d_in[1] = run->d_in[1].data;
+}
+
 void fv_gradcheck_contract(fv_op_run *run, const reference *ref) {
     const fv_op *op = run->check->op;
     fv_op_run_restore(run, ref);
@@ -172,5 +184,6 @@ void fv_gradcheck_contract(fv_op_run *run, const reference *ref) {
     if (op->moments) compare_moments(run, ref);
     if (op->recompute) compare_recompute(run, ref);
     if (op->overwrites_input && ref->d_in[0]) compare_over_input(run, ref);
+    if (op->same_gradients && ref->d_in[0] && ref->d_in[1]) compare_one_memory(run, ref);
     fv_op_run_restore(run, ref);
 }

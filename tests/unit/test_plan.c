@@ -220,7 +220,7 @@ static void too_low_a_limit_is_told(void **state) {
     assert_int_equal(fv_plan_make_within(&f.graph, FV_PLAN_TRAIN, &f.logits, 1, f.loss, 1 << 20, &plan),
                      FV_NO_RESOURCE);
     assert_null(plan);
-    assert_non_null(strstr(fv_error(), "the limit is 1 MiB"));
+    assert_non_null(strstr(fv_error(), "the limit is 1.0 MiB"));
     assert_non_null(strstr(fv_error(), "train.batch"));
     discard(&f);
 }

@@ -105,6 +105,8 @@ typedef struct fv_op {
     bool moments;     /* forward fills call->moments */
     /* Backward may have d_in[0] == in[0]: it has looked at in[0] for the last time before it writes d_in[0]. */
     bool overwrites_input;
+    /* d_in[0] and d_in[1] are the same numbers: where neither adds, backward may be given one memory for both. */
+    bool same_gradients;
     /* For an op whose result a plan may make again when backward needs it, instead of keeping it: writes out once more,
        the same bits, from in[] and saved, and changes nothing else. NULL: too expensive to be done as a matter of
        course; where memory is short forward is called again, which must then have that property. */
