@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "fovea/base/threads.h"
+#include "fovea/kernel/pool.h"
 #include "fovea/op/op.h"
 #include "op_window.h"
 
@@ -115,9 +116,27 @@ static void forward_row(void *context, int64_t task, int worker) {
     }
 }
 
+/* 2x2 windows side by side that cover everything: kernel/pool.h. Here a task is a row of windows both ways. */
+static bool halves(const fv_op_spec *spec) {
+    const fv_attributes *a = &spec->attributes;
+    return a->kernel_h == 2 && a->kernel_w == 2 && a->stride == 2 && a->padding.top == 0 && a->padding.left == 0 &&
+           spec->in[0].h == 2 * spec->out.h && spec->in[0].w == 2 * spec->out.w;
+}
+
+static void forward_halves(void *context, int64_t task, int worker) {
+    (void)worker;
+    const fv_op_call *call = context;
+    fv_shape in = call->spec->in[0], out = call->spec->out;
+    fv_pool_row row = {(size_t)out.w, (size_t)out.c, (size_t)fv_pixel_stride(call->in_stride[0], in.c)};
+    size_t line = (size_t)in.w * row.stride, at = (size_t)task * row.positions * row.channels;
+    const fv_real *x = call->in[0] + 2 * (size_t)task * line;
+    fv_pool_choose()->largest(&row, x, x + line, call->out + at, (uint8_t *)call->saved + at);
+}
+
 static void forward(const fv_op_call *call) {
     fv_op_call copy = *call;
-    fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, forward_row, &copy);
+    fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, halves(call->spec) ? forward_halves : forward_row,
+                    &copy);
 }
 
 /* Adds d_out of one window to the pixel at its tap `here`, where that tap won. */
@@ -166,10 +185,24 @@ static void backward_row(void *context, int64_t task, int worker) {
     }
 }
 
+static void backward_halves(void *context, int64_t task, int worker) {
+    (void)worker;
+    const fv_op_call *call = context;
+    fv_shape in = call->spec->in[0], out = call->spec->out;
+    fv_pool_row row = {(size_t)out.w, (size_t)out.c, (size_t)fv_pixel_stride(call->d_in_stride[0], in.c)};
+    size_t line = (size_t)in.w * row.stride, at = (size_t)task * row.positions * row.channels;
+    fv_real *d_x = call->d_in[0] + 2 * (size_t)task * line;
+    fv_pool_choose()->largest_gradient(&row, call->d_out + at, (const uint8_t *)call->saved + at, call->add[0], d_x,
+                                       d_x + line);
+}
+
 static void backward(const fv_op_call *call) {
     if (!call->d_in[0]) return;
     fv_op_call copy = *call;
-    fv_parallel_for((int64_t)call->spec->in[0].n * call->spec->in[0].h, backward_row, &copy);
+    if (halves(call->spec))
+        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, backward_halves, &copy);
+    else
+        fv_parallel_for((int64_t)call->spec->in[0].n * call->spec->in[0].h, backward_row, &copy);
 }
 
 const fv_op fv_op_max_pool = {
