@@ -1,0 +1,3 @@
+#define FAMILY fv_pool_avx2
+#define LEVEL FV_CPU_AVX2
+#include "pool_body.h"

@@ -1,0 +1,3 @@
+#define FAMILY fv_pool_avx512
+#define LEVEL FV_CPU_AVX512
+#include "pool_body.h"
