@@ -1,6 +1,12 @@
-/* The loops of kernel/pool.h, compiled once per instruction set: the includer defines FAMILY and LEVEL, and gets its
-   vector code from the compiler. */
+/* The loops of kernel/pool.h, compiled once per instruction set: the includer defines FAMILY, LEVEL and LANES (floats
+   of a vector: for the gradient the compiler, left alone, goes by the taps' bytes and has no vectors for 32 channels),
+   and gets its vector code from the compiler. */
 #include "fovea/kernel/pool.h"
+
+/* "omp simd" is a permission: without optimisation nothing comes of it. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed"
+#endif
 
 static void window_best(size_t channels, size_t stride, const fv_real *restrict upper, const fv_real *restrict lower,
                         fv_real *restrict y, uint8_t *restrict tap) {
@@ -27,6 +33,7 @@ static void forward(const fv_pool_row *row, const fv_real *upper, const fv_real 
 
 static void window_gradient(size_t channels, size_t stride, const fv_real *restrict d_y, const uint8_t *restrict tap,
                             fv_real *restrict upper, fv_real *restrict lower) {
+#pragma omp simd simdlen(LANES)
     for (size_t c = 0; c < channels; c++) {
         fv_real d = d_y[c];
         int32_t at = tap[c];
@@ -39,6 +46,7 @@ static void window_gradient(size_t channels, size_t stride, const fv_real *restr
 
 static void window_gradient_add(size_t channels, size_t stride, const fv_real *restrict d_y,
                                 const uint8_t *restrict tap, fv_real *restrict upper, fv_real *restrict lower) {
+#pragma omp simd simdlen(LANES)
     for (size_t c = 0; c < channels; c++) {
         fv_real d = d_y[c];
         int32_t at = tap[c];
