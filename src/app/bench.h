@@ -20,7 +20,7 @@ extern const char *const bench_mode_names[]; /* "train", "infer", NULL */
 typedef struct bench_request {
     const char *model; /* a name of bench_model_names, or a model file or run folder */
     bench_mode mode;
-    int batch, size; /* 0: as the issue of the day compares them, see bench_request_complete() */
+    int batch, size; /* 0: the standard, see bench_job_make() */
     double seconds;  /* to repeat the step for */
 } bench_request;
 
@@ -40,7 +40,7 @@ typedef struct bench_timing {
 typedef struct bench_patience {
     int warm_up, least; /* runs that do not count, runs that count at least */
     double seconds;     /* more runs until so much time has passed */
-    const char *label;  /* of the progress line; NULL: none */
+    const char *label;  /* of the progress line on a terminal; NULL: none */
 } bench_patience;
 
 /* Runs `body` again and again. FV_INTERRUPTED when a signal asked to stop. */

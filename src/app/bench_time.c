@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bench.h"
 #include "commands.h"
@@ -8,6 +9,7 @@
 #include "fovea/base/rng.h"
 
 #define MOST_RUNS 10000
+#define TICKS 10 /* of the progress bar, a second */
 
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
@@ -24,25 +26,21 @@ static bench_timing timing_of(double *times, int runs) {
                           .runs = runs};
 }
 
-/* Tenths of a second, so that the bar moves. */
-static void show_progress(fv_progress *progress, const bench_patience *patience, double since) {
-    if (patience->label) fv_progress_update(progress, (int64_t)(10 * fmin(since, patience->seconds)), NULL);
-}
-
 static int repeat(void (*body)(void *context), void *context, const bench_patience *patience, double *times) {
     fv_progress progress;
+    bool shown = patience->label && isatty(STDERR_FILENO); /* in a log, the table is enough */
     int runs = 0;
     double start = fv_seconds(), since = 0;
-    if (patience->label) fv_progress_start(&progress, patience->label, (int64_t)(10 * patience->seconds));
+    if (shown) fv_progress_start(&progress, patience->label, (int64_t)(TICKS * patience->seconds));
     while (!stop_requested() && runs < MOST_RUNS && (runs < patience->least || since < patience->seconds)) {
         double begin = fv_seconds();
         body(context);
         double end = fv_seconds();
         times[runs++] = end - begin;
         since = end - start;
-        show_progress(&progress, patience, since);
+        if (shown) fv_progress_update(&progress, (int64_t)(TICKS * fmin(since, patience->seconds)), NULL);
     }
-    if (patience->label) fv_progress_end(&progress);
+    if (shown) fv_progress_end(&progress);
     return runs;
 }
 

@@ -1,5 +1,5 @@
 #include "fovea/kernel/gemm_tile.h"
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
+#ifdef FV_X86_VARIANTS
 #define FAMILY fv_gemm_tiles_avx512
 #define LEVEL FV_CPU_AVX512
 #define NAME "matrix product, AVX-512"

@@ -69,7 +69,8 @@ static void multiply(int64_t m, int n, int64_t k, const fv_gemm_left *a, const f
                      const fv_gemm_result *result) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, silence_openblas);
-    int columns = b->next == PANEL && !result->finish ? n : PANEL; /* a B as it is needs no cutting */
+    bool as_it_is = b->next == PANEL && b->row >= n; /* such a B needs no cutting */
+    int columns = as_it_is && !result->finish ? n : PANEL;
     for (int j = 0; j < n; j += columns) {
         int count = n - j < columns ? n - j : columns;
         fv_gemm_result part = fv_gemm_result_at(result, 0, j);

@@ -1,5 +1,5 @@
 #include "fovea/kernel/winograd.h"
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
+#ifdef FV_X86_VARIANTS
 #define FAMILY fv_winograd_avx2
 #define LEVEL FV_CPU_AVX2
 #include "winograd_body.h"

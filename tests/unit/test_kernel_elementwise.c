@@ -222,6 +222,23 @@ static void clamps_let_nan_through(void **state) {
     }
 }
 
+/* Results on the limits pass no gradient. */
+static void limits_stop_gradients(void **state) {
+    (void)state;
+    enum { VALUES = 21 };
+    float d_out[VALUES], out[VALUES], d_x[VALUES];
+    for (size_t i = 0; i < VALUES; i++) {
+        d_out[i] = 1;
+        out[i] = (float[]){0, 3, 6}[i % 3];
+    }
+    for (const fv_elementwise *const *v = fv_elementwise_variants; *v; v++) {
+        if (!check_variant((*v)->level)) continue;
+        fv_stream stream = {.a = d_out, .b = out, .y = d_x, .low = 0, .high = 6};
+        (*v)->clamp_gradient(&stream, 0, VALUES);
+        for (size_t i = 0; i < VALUES; i++) assert_true(d_x[i] == (i % 3 == 1));
+    }
+}
+
 static void choice_follows_the_limit(void **state) {
     (void)state;
     fv_cpu_level before = fv_cpu();
@@ -278,6 +295,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(streams_take_strides),
         cmocka_unit_test(matrices),
         cmocka_unit_test(sigmoids_are_accurate),
+        cmocka_unit_test(limits_stop_gradients),
         cmocka_unit_test(clamps_let_nan_through),
         cmocka_unit_test(choice_follows_the_limit),
     };

@@ -177,6 +177,33 @@ static void in_place(void **state) {
     }
 }
 
+/* Values on the limits pass no gradient, as those beyond. */
+static void limits_stop_gradients(void **state) {
+    (void)state;
+    enum { WIDTH = 21 };
+    for (const fv_norm_kernels *const *v = fv_norm_variants; *v; v++) {
+        check_case("values on the limits");
+        if (!check_variant((*v)->level)) continue;
+        check_array x = check_unset(WIDTH), d = check_filled(WIDTH, 1), d_x = check_unset(WIDTH),
+                    sums = check_unset(2 * WIDTH);
+        check_array zero = check_filled(WIDTH, 0), one = check_filled(WIDTH, 1), expected = check_unset(WIDTH);
+        for (size_t c = 0; c < WIDTH; c++) {
+            x.data[c] = (float[]){0, 3, 6}[c % 3];
+            expected.data[c] = c % 3 == 1;
+        }
+        fv_norm_coefficients k = {zero.data, one.data, zero.data, zero.data, zero.data, 0, 6};
+        fv_norm_block block = {1, WIDTH, x.data, d.data, d_x.data, WIDTH, WIDTH, WIDTH, false};
+        (*v)->gradient_apply(&block, &k);
+        expect_bits("d_x", &d_x, &expected);
+        (*v)->block_gradient_sums(&block, &k, sums.data, sums.data + WIDTH);
+        sums.count = WIDTH;
+        expect_bits("sums", &sums, &expected);
+        sums.count = 2 * WIDTH;
+        check_array *all[] = {&x, &d, &d_x, &sums, &zero, &one, &expected};
+        for (size_t i = 0; i < COUNT(all); i++) check_free(all[i]);
+    }
+}
+
 /* Whole tensors, at every level ----------------------------------------------------------------------- */
 
 typedef void level_test(void);
@@ -432,12 +459,14 @@ static void bench(void) {
     bench_shape(16384, 96, 0);
     bench_shape(16384, 64, 128);
     bench_shape(131072, 96, 0);
+    bench_shape(524288, 32, 0);
 }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks),
         cmocka_unit_test(in_place),
+        cmocka_unit_test(limits_stop_gradients),
         cmocka_unit_test(moments_are_accurate),
         cmocka_unit_test(moments_survive_a_jump),
         cmocka_unit_test(strides_are_honoured),

@@ -8,7 +8,7 @@
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 static const size_t sizes[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 33, 63, 65, 100, 1000};
-static const fv_adam_rule rule = {1e-3f, 0.9f, 0.999f, 1e-8f, 12.5f, 0.7f, 0.01f, 0.98f};
+static const fv_adam_rule rule = {0.3f, 0.9f, 0.999f, 1e-8f, 12.5f, 0.7f, 0.01f, 0.98f};
 
 /* What Adam changes. */
 typedef struct adam_state {

@@ -25,13 +25,17 @@
 typedef struct golden_network {
     const char *name;
     int base, classes, side;
+    /* How far an element of the logits may be from PyTorch's, of the largest, and a gradient tensor, of its norm. 3x3
+       convolutions may be Winograd's, whose rounding is a hundred times that of a sum, and sends one or two values
+       across the kink of a ReLU. */
+    double logits, gradients;
 } golden_network;
 
 static const golden_network networks[] = {
-    {"mobilenetv2_unet", 0, 2, 96},
-    {"mobilenetv2_se_unet", 0, 1, 96},
-    {"unet", 8, 1, 64},
-    {"resunet", 8, 1, 64},
+    {"mobilenetv2_unet", 0, 2, 96, 1e-4, 1e-3},
+    {"mobilenetv2_se_unet", 0, 1, 96, 3e-4, 5e-3},
+    {"unet", 8, 1, 64, 3e-4, 5e-3},
+    {"resunet", 8, 1, 64, 3e-4, 5e-3},
 };
 
 static fv_model_spec spec_make(const golden_network *network, fv_convention convention) {
@@ -152,8 +156,11 @@ static void parameters_are_those_of_the_peer(void **state) {
 static void check_logits(const fixture *f, const char *stored, const float *mine) {
     const fv_safetensor *logits = golden_find(&f->golden, stored, "");
     const float *theirs = logits->data;
-    for (size_t i = 0; i < logits->bytes / sizeof(float); i++)
-        if (!(fabsf(mine[i] - theirs[i]) <= 1e-4f))
+    size_t count = logits->bytes / sizeof(float);
+    float largest = 0;
+    for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(theirs[i]));
+    for (size_t i = 0; i < count; i++)
+        if (!(fabsf(mine[i] - theirs[i]) <= (float)f->network->logits * largest))
             fail_msg("%s of %s: element %zu is %g, PyTorch's %g", stored, f->network->name, i, (double)mine[i],
                      (double)theirs[i]);
 }
@@ -166,10 +173,6 @@ static void forward_and_loss_equal_pytorch(void **state) {
     double loss = golden_double(golden_find(&f->golden, "loss", ""), 0);
     assert_true(fabs((double)*fv_plan_data(f->plan, f->loss) - loss) <= 1e-5 * loss);
 }
-
-/* Rounding, of which every instruction set has its own, decides whether a value next to 0 or 6 passes the ReLU6: one of
-   them is 1e-3 to 7e-3 of the gradients before it. Without such a one they are right to 1e-5. */
-#define ONE_PASSES 1e-2
 
 static void gradients_equal_pytorch(void **state) {
     fixture *f = *state;
@@ -184,8 +187,9 @@ static void gradients_equal_pytorch(void **state) {
         double norm = golden_double(golden_find(&f->golden, "grad_norm.", p->name), 0);
         /* A shift before a batch norm changes nothing: its gradient is 0 but for rounding. */
         double absolute = norm < 1e-12 ? 1e-6 : 0;
-        check_close(golden_find(&f->golden, "grad.", p->name), gradient, p->count, ONE_PASSES, absolute, p->name);
-        if (fabs(golden_norm(gradient, p->count) - norm) > ONE_PASSES * norm + absolute)
+        double relative = f->network->gradients;
+        check_close(golden_find(&f->golden, "grad.", p->name), gradient, p->count, relative, absolute, p->name);
+        if (!(fabs(golden_norm(gradient, p->count) - norm) <= relative * norm + absolute))
             fail_msg("gradient of %s has norm %g, PyTorch's %g", p->name, golden_norm(gradient, p->count), norm);
         double distance, sampled;
         golden_distance(golden_find(&f->golden, "grad.", p->name), gradient, p->count, &distance, &sampled);
@@ -340,7 +344,7 @@ static void torchvision_encoder_equals_pytorch(void **state) {
 /* ---- sizes ---- */
 
 static void expect_counts(const char *name, int base, int classes, size_t trainable, size_t statistics) {
-    fv_model_spec spec = spec_make(&(golden_network){name, base, classes, 64}, FV_CONVENTION_KERAS);
+    fv_model_spec spec = spec_make(&(golden_network){name, base, classes, 64, 0, 0}, FV_CONVENTION_KERAS);
     fv_model *model;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_OK);
     assert_int_equal(fv_params_count_values(&model->params, true), trainable);

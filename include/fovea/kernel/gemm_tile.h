@@ -79,11 +79,10 @@ typedef struct fv_gemm_tiles {
 /* The family for fv_cpu() as it is now. */
 const fv_gemm_tiles *fv_gemm_tiles_choose(void);
 
-/* The variants; use fv_gemm_tiles_choose(). Where the processor has no vectors of ours, OpenBLAS is quicker than plain
-   C, which is there to be compared with. */
-extern const fv_gemm_tiles fv_gemm_tiles_scalar, fv_gemm_tiles_openblas;
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
-extern const fv_gemm_tiles fv_gemm_tiles_avx2, fv_gemm_tiles_avx512;
-#endif
+/* The variants, best first, then NULL. Where the processor has no vectors of ours, OpenBLAS is quicker than plain C,
+   which comes last and is there to be compared with. */
+extern const fv_gemm_tiles *const fv_gemm_tiles_variants[];
+extern const fv_gemm_tiles fv_gemm_tiles_scalar, fv_gemm_tiles_openblas, fv_gemm_tiles_avx2, fv_gemm_tiles_avx512,
+    fv_gemm_tiles_neon;
 
 #endif

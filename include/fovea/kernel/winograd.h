@@ -107,10 +107,8 @@ typedef struct fv_winograd_transforms {
 /* The family for fv_cpu() as it is now. */
 const fv_winograd_transforms *fv_winograd_transforms_choose(void);
 
-/* The variants; use fv_winograd_transforms_choose(). */
-extern const fv_winograd_transforms fv_winograd_scalar;
-#if defined(__x86_64__) && !defined(FV_DOUBLE)
-extern const fv_winograd_transforms fv_winograd_avx2, fv_winograd_avx512;
-#endif
+/* The variants, best first, plain C last, then NULL. */
+extern const fv_winograd_transforms *const fv_winograd_variants[];
+extern const fv_winograd_transforms fv_winograd_scalar, fv_winograd_avx2, fv_winograd_avx512, fv_winograd_neon;
 
 #endif
