@@ -11,9 +11,9 @@ SANITIZE ?=
 CONFIG ?= od_oc.ini
 ARGS ?=
 
-PACKAGES := openblas stb libtiff-4 inih libcjson cairo libexif cmocka
+PACKAGES := openblas stb libtiff-4 libjpeg libdeflate inih libcjson cairo libexif cmocka
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv -lz
+PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -110,6 +110,22 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
+PEERS ?=
+bench-peers: all ## beside PyTorch and ONNX Runtime, half an hour: docs/results/performance.md; PEERS="--only unet --quick" passes options on
+	@BUILD=$(BUILD) tools/bench_peers.py $(PEERS)
+
+PYTHON ?= python3
+PHOTO ?= $(FOVEA_DATA)/drishti/images/drishtiGS_001.jpg
+MODEL ?= runs/od_oc_drishti
+bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PNG of PHOTO beside OpenCV's (PYTHON with cv2)
+	@tests/slow/image_stages.sh $(BUILD)/slow/image_stages $(PYTHON) $(PHOTO)
+
+bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
+	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
+
+bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
+	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
+
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -148,6 +164,10 @@ $(BUILD)/tests/test_kernel_%: $(BUILD)/obj/tests/unit/test_kernel_%.o $(call obj
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
+
+$(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(BUILD)/libfovea.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 

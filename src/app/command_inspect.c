@@ -68,8 +68,12 @@ static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value 
     FV_TRY(fv_plan_measure(graph, FV_PLAN_INFER, &logits, 1, FV_NO_VALUE, &infer));
     FV_TRY(training_bytes(model, batch, &train));
     const fv_model_spec *spec = &model->spec;
-    printf("\nnetwork       %s, width %g, %s convention\nclasses      ", spec->network, spec->width,
-           fv_convention_names[spec->convention]);
+    printf("\nnetwork       %s, ", spec->network);
+    if (spec->base)
+        printf("base %d\n", spec->base);
+    else
+        printf("width %g, %s convention\n", spec->width, fv_convention_names[spec->convention]);
+    printf("classes      ");
     for (int c = 0; c < spec->classes; c++) printf(" %s (threshold %g)", spec->class_names[c], spec->thresholds[c]);
     printf("\n");
     print_preprocess(&spec->preprocess);

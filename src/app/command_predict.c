@@ -1,5 +1,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 #include "photo_list.h"
 #include "pictures.h"
 #include "run_setup.h"
+#include "stage_times.h"
 
 /* One photograph and what was found in it. */
 typedef struct prediction {
@@ -26,7 +28,17 @@ typedef struct prediction {
     fv_image photo, masks[FV_MAX_CLASSES];
     bool has_cdr;
     fv_cdr cdr;
+    stage_times times;
 } prediction;
+
+/* What stays the same from photograph to photograph. */
+typedef struct session {
+    const fv_model_spec *spec;
+    fv_predictor *predictor;
+    const char *out; /* folder */
+    bool with_times;
+    stage_times times; /* before the first photograph, then the sum over all */
+} session;
 
 /* ---- JSON ---- */
 
@@ -56,7 +68,14 @@ static void put_cdr(cJSON *root, const fv_cdr *cdr) {
     put(center, "y_px", cdr->disc_found ? cdr->disc_center_y_px : NAN);
 }
 
-static char *prediction_json(const prediction *p, const fv_model_spec *spec) {
+static void put_times(cJSON *root, const stage_times *times) {
+    cJSON *item = cJSON_AddObjectToObject(root, "times_ms");
+    for (int i = 0; i < STAGE_COUNT; i++) put(item, stage_names[i], times->ms[i]);
+    put(item, "total", stage_total_ms(times));
+}
+
+static char *prediction_json(const prediction *p, const session *run) {
+    const fv_model_spec *spec = run->spec;
     char photo[FV_PATH_MAX];
     fv_text_clean(p->path, photo, sizeof photo); /* a file's name may hold any bytes, JSON is UTF-8 */
     cJSON *root = cJSON_CreateObject();
@@ -68,6 +87,7 @@ static char *prediction_json(const prediction *p, const fv_model_spec *spec) {
     for (int c = 0; c < spec->classes; c++)
         put(share, spec->class_names[c],
             (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
+    if (run->with_times) put_times(root, &p->times);
     cJSON_AddStringToObject(root, "network", spec->network);
     cJSON_AddStringToObject(root, "fovea", fv_version());
     cJSON_AddStringToObject(root, "notice",
@@ -120,16 +140,20 @@ static int panel_lines(const prediction *p, const fv_model_spec *spec, char text
     return n;
 }
 
-static fv_status write_pictures(const prediction *p, const fv_model_spec *spec, const char *out) {
-    const char *names[FV_MAX_CLASSES], *lines[MAX_LINES];
+static fv_status write_overlay(const prediction *p, const fv_report_classes *classes, const char *out) {
+    char path[FV_PATH_MAX];
+    FV_TRY(out_path(out, p, "overlay", path));
+    return fv_report_overlay(path, &p->photo, classes, p->masks, NULL);
+}
+
+static fv_status write_panel(const prediction *p, const fv_model_spec *spec, const fv_report_classes *classes,
+                             const char *out) {
+    const char *lines[MAX_LINES];
     char path[FV_PATH_MAX], text[MAX_LINES][96];
-    fv_report_classes classes = picture_classes(spec, names);
     int count = panel_lines(p, spec, text);
     for (int i = 0; i < count; i++) lines[i] = text[i];
-    FV_TRY(out_path(out, p, "overlay", path));
-    FV_TRY(fv_report_overlay(path, &p->photo, &classes, p->masks, NULL));
     FV_TRY(out_path(out, p, "panel", path));
-    return fv_report_panel(path, &p->photo, &classes, p->masks, NULL, lines, count);
+    return fv_report_panel(path, &p->photo, classes, p->masks, NULL, lines, count);
 }
 
 /* JSON of an earlier run must not stand beside other masks. */
@@ -141,42 +165,75 @@ static fv_status remove_old_json(const prediction *p, const char *out) {
                    strerror(errno));
 }
 
-static fv_status write_json(const prediction *p, const fv_model_spec *spec, const char *out) {
-    char path[FV_PATH_MAX];
-    FV_TRY(out_path(out, p, ".json", path));
-    return json_write(prediction_json(p, spec), path);
+/* The JSON comes last: where it stands, everything stands. */
+static fv_status write_results(const session *run, prediction *p) {
+    const char *names[FV_MAX_CLASSES];
+    char json_path[FV_PATH_MAX];
+    fv_report_classes classes = picture_classes(run->spec, names);
+    FV_TRY(remove_old_json(p, run->out));
+    FV_TRY(write_masks(p, run->spec, run->out));
+    stage_end(&p->times, STAGE_WRITE_MASKS);
+    FV_TRY(write_overlay(p, &classes, run->out));
+    stage_end(&p->times, STAGE_OVERLAY);
+    FV_TRY(write_panel(p, run->spec, &classes, run->out));
+    stage_end(&p->times, STAGE_PANEL);
+    FV_TRY(out_path(run->out, p, ".json", json_path));
+    return json_write(prediction_json(p, run), json_path);
 }
 
 /* ---- one photograph, all photographs ---- */
 
-static fv_status analyse(fv_predictor *predictor, const fv_model_spec *spec, prediction *p) {
-    const float *probabilities;
-    FV_TRY(fv_image_read(p->path, 3, &p->photo));
-    if (p->photo.width > FV_REPORT_MAX_SIDE || p->photo.height > FV_REPORT_MAX_SIDE)
-        return fv_fail(FV_BAD_INPUT,
-                       "%s is %d x %d px; no picture can be drawn over a photograph with a side above %d px: make it "
-                       "smaller",
-                       p->path, p->photo.width, p->photo.height, FV_REPORT_MAX_SIDE);
-    FV_TRY(fv_predict_photo(predictor, &p->photo, &probabilities));
-    FV_TRY(fv_predict_masks(spec, probabilities, p->photo.width, p->photo.height, p->masks));
-    int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
-    p->has_cdr = disc >= 0 && cup >= 0;
-    return p->has_cdr ? fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr) : FV_OK;
+/* A photograph's images are a few dozen megabytes each and follow one another: memory given back to the system in
+   between would be cleared page by page again. */
+static void keep_freed_memory(void) {
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
 
-/* The JSON comes last: where it stands, everything stands. */
-static fv_status predict_photo(fv_predictor *predictor, const fv_model_spec *spec, const char *path, const char *out) {
+static fv_status read_photo(prediction *p) {
+    FV_TRY(fv_image_read(p->path, 3, &p->photo));
+    if (p->photo.width <= FV_REPORT_MAX_SIDE && p->photo.height <= FV_REPORT_MAX_SIDE) return FV_OK;
+    return fv_fail(FV_BAD_INPUT,
+                   "%s is %d x %d px; no picture can be drawn over a photograph with a side above %d px: make it "
+                   "smaller",
+                   p->path, p->photo.width, p->photo.height, FV_REPORT_MAX_SIDE);
+}
+
+static fv_status find_masks(const session *run, prediction *p) {
+    const float *probabilities;
+    fv_image work;
+    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, &work));
+    stage_end(&p->times, STAGE_ENHANCE);
+    fv_predict_work(run->predictor, &work, &probabilities);
+    fv_image_free(&work);
+    stage_end(&p->times, STAGE_NETWORK);
+    return fv_predict_masks(run->spec, probabilities, p->photo.width, p->photo.height, p->masks);
+}
+
+static fv_status analyse(const session *run, prediction *p) {
+    FV_TRY(read_photo(p));
+    stage_end(&p->times, STAGE_DECODE);
+    FV_TRY(find_masks(run, p));
+    stage_end(&p->times, STAGE_MASKS);
+    int disc = fv_model_class(run->spec, "disc"), cup = fv_model_class(run->spec, "cup");
+    p->has_cdr = disc >= 0 && cup >= 0;
+    if (p->has_cdr) FV_TRY(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr));
+    stage_end(&p->times, STAGE_MEASURES);
+    return FV_OK;
+}
+
+static fv_status predict_photo(session *run, const char *path) {
     prediction p = {.path = path};
+    for (int i = 0; i < STAGE_FIRST_OF_PHOTO; i++) p.times.ms[i] = run->times.ms[i];
     fv_path_stem(path, p.stem, sizeof p.stem);
-    fv_status status = analyse(predictor, spec, &p);
-    if (status == FV_OK) status = remove_old_json(&p, out);
-    if (status == FV_OK) status = write_masks(&p, spec, out);
-    if (status == FV_OK) status = write_pictures(&p, spec, out);
-    if (status == FV_OK) status = write_json(&p, spec, out);
+    stage_begin(&p.times);
+    fv_status status = analyse(run, &p);
+    if (status == FV_OK) status = write_results(run, &p);
     if (status == FV_OK && p.has_cdr && p.cdr.disc_found)
         fv_log_info("%s: vCDR %.2f, disc %d px high", path, p.cdr.vcdr, p.cdr.disc_height_px);
     else if (status == FV_OK)
         fv_log_info("%s: %s", path, p.has_cdr ? "no disc found" : "done");
+    for (int i = STAGE_FIRST_OF_PHOTO; i < STAGE_COUNT; i++) run->times.ms[i] += p.times.ms[i];
     fv_image_free(&p.photo);
     fv_masks_free(p.masks, FV_MAX_CLASSES);
     return status;
@@ -206,54 +263,59 @@ static fv_status conclude(const photo_list *list, int done, int failed, fv_statu
     return worst;
 }
 
-static fv_status predict_all(fv_predictor *predictor, const fv_model_spec *spec, const photo_list *list,
-                             const char *out) {
+static fv_status predict_all(session *run, const photo_list *list) {
     fv_progress progress;
     fv_status worst = FV_OK;
     int failed = 0, done = 0;
     fv_progress_start(&progress, "predicting", list->count);
     for (; done < list->count && !stop_requested() && worst != FV_NO_RESOURCE; done++) {
-        fv_status status = predict_photo(predictor, spec, list->paths[done], out);
+        fv_status status = predict_photo(run, list->paths[done]);
         if (status != FV_OK && list->count > 1) fv_log_warning("%s", fv_error());
         failed += status != FV_OK;
         if (status > worst) worst = status;
         fv_progress_update(&progress, done + 1, NULL);
     }
     fv_progress_end(&progress);
-    return conclude(list, done, failed, worst, out);
+    if (run->with_times && done > 0) stage_print(&run->times, done);
+    return conclude(list, done, failed, worst, run->out);
 }
 
-static fv_status predict(const char *word, char *const *words, int word_count, const char *out, bool flips) {
+static fv_status predict(session *run, const char *word, char *const *words, int word_count, bool flips) {
     char model_path[FV_PATH_MAX];
     photo_list list;
     fv_model *model = NULL;
-    fv_predictor *predictor = NULL;
+    keep_freed_memory();
+    stage_note_start(&run->times);
+    stage_begin(&run->times);
     if (fv_image_is_name(word))
         return fv_fail(FV_BAD_INPUT, "%s stands where the model should: fovea predict MODEL PHOTO... --out DIR", word);
     FV_TRY(run_model_path(word, model_path));
     FV_TRY(photo_list_make(words, word_count, &list));
-    fv_status status = photo_list_check_out(&list, out);
+    fv_status status = photo_list_check_out(&list, run->out);
     if (status == FV_OK) status = fv_model_load(model_path, &model);
-    if (status == FV_OK) status = fv_predictor_make(model, &predictor);
-    if (status == FV_OK) status = fv_folder_make(out);
+    if (status == FV_OK) status = fv_predictor_make(model, &run->predictor);
+    if (status == FV_OK) status = fv_folder_make(run->out);
     if (status == FV_OK) {
-        fv_predictor_set_flips(predictor, flips);
-        status = predict_all(predictor, &model->spec, &list, out);
+        run->spec = &model->spec;
+        fv_predictor_set_flips(run->predictor, flips);
+        stage_end(&run->times, STAGE_READ_MODEL);
+        status = predict_all(run, &list);
     }
-    fv_predictor_free(predictor);
+    fv_predictor_free(run->predictor);
     fv_model_free(model);
     photo_list_free(&list);
     return status;
 }
 
 fv_status command_predict(int argc, char **argv) {
-    const char *out = NULL;
+    session run = {0};
     bool flips = false, done;
     char **words;
     int word_count;
     const option_spec options[] = {
-        {"out", OPTION_TEXT, &out, "DIR", "folder for the results (required)", 0, 0},
+        {"out", OPTION_TEXT, &run.out, "DIR", "folder for the results (required)", 0, 0},
         {"flips", OPTION_FLAG, &flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+        {"times", OPTION_FLAG, &run.with_times, NULL, "time by stage, as a table and in the JSON", 0, 0},
     };
     const command_line line = {
         "predict",
@@ -265,12 +327,12 @@ fv_status command_predict(int argc, char **argv) {
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
         "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",
         options,
-        2};
+        3};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count < 2)
         return fv_fail(FV_BAD_INPUT, "give a model and at least one photograph or folder; see fovea predict --help");
-    if (!out) return fv_fail(FV_BAD_INPUT, "say where the results should go: --out DIR");
+    if (!run.out) return fv_fail(FV_BAD_INPUT, "say where the results should go: --out DIR");
     stop_on_signals();
-    return predict(words[0], words + 1, word_count - 1, out, flips);
+    return predict(&run, words[0], words + 1, word_count - 1, flips);
 }

@@ -20,6 +20,7 @@ static const command commands[] = {
     {"data", command_data, "check a data set, show augmented samples"},
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},
+    {"bench", command_bench, "time networks and kernels beside this machine's limits"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)
 

@@ -51,6 +51,16 @@ static fv_status take_integer(const command_line *line, const option_spec *o, co
     return FV_OK;
 }
 
+static fv_status take_number(const command_line *line, const option_spec *o, const char *text) {
+    char *end;
+    double number = strtod(text, &end);
+    if (*text == '\0' || *end != '\0' || !(number >= (double)o->low && number <= (double)o->high))
+        return fv_fail(FV_BAD_INPUT, "--%s %s: expected a number from %ld to %ld; see fovea %s --help", o->name, text,
+                       o->low, o->high, line->command);
+    *(double *)o->target = number;
+    return FV_OK;
+}
+
 static fv_status take(const command_line *line, const option_spec *o, const char *text) {
     option_list *list = o->target;
     switch (o->kind) {
@@ -63,6 +73,8 @@ static fv_status take(const command_line *line, const option_spec *o, const char
         return FV_OK;
     case OPTION_INTEGER:
         return take_integer(line, o, text);
+    case OPTION_NUMBER:
+        return take_number(line, o, text);
     case OPTION_LIST:
         if (list->count == OPTION_LIST_MAX)
             return fv_fail(FV_BAD_INPUT, "--%s is given more than %d times", o->name, OPTION_LIST_MAX);
@@ -120,4 +132,8 @@ fv_status options_parse(const command_line *line, int argc, char **argv, char **
     fv_log_set_quiet(quiet);
     fv_threads_set((int)threads);
     return FV_OK;
+}
+
+bool options_threads_given(void) {
+    return threads > 0;
 }

@@ -7,7 +7,7 @@
 
 #include "fovea/base/status.h"
 
-typedef enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_LIST } option_kind;
+typedef enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_INTEGER, OPTION_NUMBER, OPTION_LIST } option_kind;
 
 #define OPTION_LIST_MAX 32
 
@@ -19,10 +19,10 @@ typedef struct option_list {
 typedef struct option_spec {
     const char *name; /* without the dashes */
     option_kind kind;
-    void *target;      /* bool, const char *, long or option_list */
+    void *target;      /* bool, const char *, long, double or option_list */
     const char *value; /* "FILE", "N"; NULL for a flag */
     const char *help;
-    long low, high; /* of an integer */
+    long low, high; /* of an integer or a number */
 } option_spec;
 
 typedef struct command_line {
@@ -38,5 +38,7 @@ typedef struct command_line {
    --quiet and --threads are carried out, --help prints and sets *done. FV_BAD_INPUT with a sentence for a wrong option.
  */
 fv_status options_parse(const command_line *line, int argc, char **argv, char ***words, int *word_count, bool *done);
+/* Whether --threads was given to the last parse. */
+bool options_threads_given(void);
 
 #endif

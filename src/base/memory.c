@@ -58,6 +58,13 @@ void *fv_allocate(size_t count, size_t size, const char *what) {
     return memory;
 }
 
+void *fv_allocate_unset(size_t count, size_t size, const char *what) {
+    size_t bytes = fv_size_multiply(count, size);
+    void *memory = bytes <= PTRDIFF_MAX && is_available(bytes) ? malloc(bytes ? bytes : 1) : NULL;
+    if (!memory) fv_fail_memory(what, bytes);
+    return memory;
+}
+
 size_t fv_memory_peak(void) {
     return proc_bytes("/proc/self/status", "VmHWM");
 }

@@ -180,7 +180,7 @@ fv_status fv_clahe_lab(fv_image *rgb, double clip_limit, int tiles) {
     FV_TRY(check(rgb, 3, clip_limit, tiles));
     size_t count = (size_t)rgb->width * (size_t)rgb->height;
     fv_image lightness;
-    FV_TRY(fv_image_make(rgb->width, rgb->height, 1, &lightness));
+    FV_TRY(fv_image_make_unset(rgb->width, rgb->height, 1, &lightness));
     uint8_t *ab = fv_allocate(count, 2, "the image's colours");
     fv_status status = ab ? FV_OK : FV_NO_RESOURCE;
     if (status == FV_OK) {

@@ -5,7 +5,9 @@
 
 #include "fovea/base/memory.h"
 
-fv_status fv_image_make(int width, int height, int channels, fv_image *image) {
+typedef void *allocator(size_t count, size_t size, const char *what);
+
+static fv_status make(int width, int height, int channels, allocator *allocate, fv_image *image) {
     *image = (fv_image){0};
     if (width < 1 || height < 1 || (channels != 1 && channels != 3))
         return fv_fail(
@@ -14,10 +16,18 @@ fv_status fv_image_make(int width, int height, int channels, fv_image *image) {
             "(RGB) channels are needed",
             width, height, channels);
     size_t row = fv_size_multiply((size_t)width, (size_t)channels);
-    uint8_t *data = fv_allocate((size_t)height, row, "an image");
+    uint8_t *data = allocate((size_t)height, row, "an image");
     if (data == NULL) return FV_NO_RESOURCE;
     *image = (fv_image){.width = width, .height = height, .channels = channels, .data = data};
     return FV_OK;
+}
+
+fv_status fv_image_make(int width, int height, int channels, fv_image *image) {
+    return make(width, height, channels, fv_allocate, image);
+}
+
+fv_status fv_image_make_unset(int width, int height, int channels, fv_image *image) {
+    return make(width, height, channels, fv_allocate_unset, image);
 }
 
 void fv_image_free(fv_image *image) {
@@ -27,7 +37,7 @@ void fv_image_free(fv_image *image) {
 
 fv_status fv_image_copy(const fv_image *source, fv_image *copy) {
     fv_image made;
-    FV_TRY(fv_image_make(source->width, source->height, source->channels, &made));
+    FV_TRY(fv_image_make_unset(source->width, source->height, source->channels, &made));
     memcpy(made.data, source->data, (size_t)source->width * (size_t)source->height * (size_t)source->channels);
     *copy = made;
     return FV_OK;

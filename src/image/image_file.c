@@ -68,7 +68,7 @@ static void grey_to_rgb(const fv_image *grey, fv_image *rgb) {
 static fv_status convert_channels(fv_image *image, int channels) {
     if (channels == 0 || channels == image->channels) return FV_OK;
     fv_image converted;
-    FV_TRY(fv_image_make(image->width, image->height, channels, &converted));
+    FV_TRY(fv_image_make_unset(image->width, image->height, channels, &converted));
     if (channels == 1)
         rgb_to_grey(image, &converted);
     else
@@ -113,8 +113,8 @@ static fv_status apply_orientation(fv_image *image, int orientation) {
     if (orientation == 1) return FV_OK;
     bool transposed = is_transposed(orientation);
     fv_image upright;
-    FV_TRY(fv_image_make(transposed ? image->height : image->width, transposed ? image->width : image->height,
-                         image->channels, &upright));
+    FV_TRY(fv_image_make_unset(transposed ? image->height : image->width, transposed ? image->width : image->height,
+                               image->channels, &upright));
     pixel_walk walk = orientation_walk(orientation, image->width, image->height);
     const int block = 64; /* px: a block's rows and columns both stay in the cache */
     for (int y = 0; y < upright.height; y += block)

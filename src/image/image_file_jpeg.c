@@ -1,4 +1,5 @@
-/* The marker segments of a JPEG file (ITU-T T.81, annex B). */
+/* The marker segments of a JPEG file (ITU-T T.81, annex B): whether it is whole, and which way up. libjpeg fills up
+   what is missing of a file cut short. */
 #include "image_format.h"
 
 #include <string.h>
@@ -17,7 +18,6 @@ enum {
 
 typedef struct jpeg_layout {
     bool has_frame, has_scan, is_complete; /* is_complete: the end marker was reached */
-    bool has_bad_table;                    /* a Huffman table has more codes than there are values */
     int process;                           /* marker of the frame header: how the pixels are coded */
     int precision;                         /* bits */
     int width, height;
@@ -33,20 +33,6 @@ static bool has_no_segment(int marker) {
     return marker <= 0x01 || (marker >= MARKER_RST0 && marker <= MARKER_RST7) || marker == MARKER_SOI;
 }
 
-/* Whether the tables of a DHT segment fill it exactly with at most 256 values each. stb_image writes past its own
-   tables otherwise. */
-static bool are_tables_sound(const uint8_t *content, size_t bytes) {
-    const size_t head = 17; /* class and number, then how many codes there are of 1 .. 16 bits */
-    while (bytes >= head) {
-        size_t values = 0;
-        for (size_t i = 1; i < head; i++) values += content[i];
-        if (values > 256 || values > bytes - head) return false;
-        content += head + values;
-        bytes -= head + values;
-    }
-    return bytes == 0;
-}
-
 /* `content` is what stands behind the segment's length. */
 static void note_segment(int marker, const uint8_t *content, size_t bytes, jpeg_layout *layout) {
     if (is_frame_marker(marker) && !layout->has_frame && bytes >= 6) {
@@ -58,7 +44,6 @@ static void note_segment(int marker, const uint8_t *content, size_t bytes, jpeg_
     }
     if (marker == MARKER_APP1 && layout->orientation == 0 && bytes > 6 && memcmp(content, "Exif\0\0", 6) == 0)
         layout->orientation = fv_exif_orientation(content, bytes);
-    if (marker == MARKER_DHT && !are_tables_sound(content, bytes)) layout->has_bad_table = true;
     if (marker == MARKER_SOS) layout->has_scan = true;
 }
 
@@ -108,8 +93,7 @@ static fv_status decode_jpeg(const fv_image_source *source, const fv_image_heade
     jpeg_layout layout = read_layout(source);
     if (!layout.is_complete) return fv_fail_truncated(source, "JPEG");
     if (!layout.has_scan) return fv_fail_damaged(source, "JPEG", "it holds no pixels");
-    if (layout.has_bad_table) return fv_fail_damaged(source, "JPEG", "a Huffman table that can't be");
-    return fv_stb_decode(source, header, "JPEG", false, image);
+    return fv_jpeg_decode(source, header, image);
 }
 
 const fv_image_format fv_image_jpeg = {"JPEG", matches_jpeg, read_jpeg_header, decode_jpeg};

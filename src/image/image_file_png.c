@@ -1,31 +1,18 @@
 /* The chunks of a PNG file (ISO/IEC 15948). */
 #include "image_format.h"
 
+#include <libdeflate.h>
 #include <string.h>
 
 #define SIGNATURE_BYTES 8
 #define CHUNK_FRAME_BYTES 12 /* length, type, CRC */
 #define IHDR_END (SIGNATURE_BYTES + CHUNK_FRAME_BYTES + 13)
 
-/* CRC-32 (polynomial 0xEDB88320, reflected), four bits at a time. */
-static uint32_t crc32_of(const uint8_t *data, size_t bytes) {
-    static const uint32_t table[16] = {0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4,
-                                       0x4DB26158, 0x5005713C, 0xEDB88320, 0xF00F9344, 0xD6D6A3E8, 0xCB61B38C,
-                                       0x9B64C2B0, 0x86D3D2D4, 0xA00AE278, 0xBDBDF21C};
-    uint32_t crc = 0xFFFFFFFF;
-    for (size_t i = 0; i < bytes; i++) {
-        crc ^= data[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
-
 static bool is_intact(const uint8_t *type, size_t content_bytes) {
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
     return true; /* a fuzzer can't guess check sums, and what it finds behind them matters */
 #endif
-    return crc32_of(type, 4 + content_bytes) == fv_be32(type + 4 + content_bytes);
+    return libdeflate_crc32(0, type, 4 + content_bytes) == fv_be32(type + 4 + content_bytes);
 }
 
 static bool matches_png(const fv_image_source *source) {
@@ -59,6 +46,7 @@ static fv_status check_chunks(const fv_image_source *source) {
 
 static fv_status decode_png(const fv_image_source *source, const fv_image_header *header, fv_image *image) {
     FV_TRY(check_chunks(source));
+    if (fv_png_is_plain(source) && fv_png_decode_plain(source, header, image)) return FV_OK;
     bool deep = source->data[SIGNATURE_BYTES + 16] == 16; /* bits per sample */
     return fv_stb_decode(source, header, "PNG", deep, image);
 }

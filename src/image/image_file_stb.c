@@ -1,5 +1,5 @@
-/* JPEG, PNG and BMP pixels by stb_image. It is lenient with files that end early and trusts their sizes, so their
-   containers are checked before it sees them (image_file_jpeg.c, image_file_png.c, image_file_bmp.c). */
+/* PNG and BMP pixels by stb_image. It is lenient with files that end early and trusts their sizes, so their
+   containers are checked before it sees them (image_file_png.c, image_file_bmp.c). */
 #include "image_format.h"
 
 #include <stdlib.h>
@@ -19,7 +19,6 @@ static void *bounded_realloc(void *old, size_t bytes) {
 #define STBI_REALLOC(old, bytes) bounded_realloc(old, bytes)
 #define STBI_FREE(old) free(old)
 #define STBI_ASSERT(condition) ((void)0)
-#define STBI_ONLY_JPEG
 #define STBI_ONLY_PNG
 #define STBI_ONLY_BMP
 #define STBI_NO_STDIO
@@ -28,8 +27,8 @@ static void *bounded_realloc(void *old, size_t bytes) {
 #pragma GCC diagnostic ignored "-Wunused-function"
 #include <stb_image.h>
 
-/* Samples of the largest layout (16-bit RGBA) in a buffer that doubles as it grows, JPEG blocks of up to 32 x 32 pixels
-   at the edges, and twice the compressed bytes. */
+/* Samples of the largest layout (16-bit RGBA) in a buffer that doubles as it grows, a filter byte a row, and twice the
+ * compressed bytes. */
 static size_t needed_block(const fv_image_source *source, const fv_image_header *header) {
     return 16 * (size_t)(header->width + 32) * (size_t)(header->height + 32) + 2 * source->bytes + ((size_t)1 << 20);
 }

@@ -30,9 +30,16 @@ typedef struct fv_image_format {
 
 extern const fv_image_format fv_image_jpeg, fv_image_png, fv_image_bmp, fv_image_gif, fv_image_tiff;
 
-/* Decodes a JPEG, PNG or BMP whose container was checked before; `format` names it in messages. */
+/* Decodes a JPEG whose markers were checked before. CMYK becomes RGB. */
+fv_status fv_jpeg_decode(const fv_image_source *source, const fv_image_header *header, fv_image *image);
+/* Decodes a PNG or BMP whose container was checked before; `format` names it in messages. */
 fv_status fv_stb_decode(const fv_image_source *source, const fv_image_header *header, const char *format, bool deep,
                         fv_image *image);
+/* Whether a PNG with a sound header is of the common kind that fv_png_decode_plain() knows. */
+bool fv_png_is_plain(const fv_image_source *source);
+/* Decodes it, its chunks having been checked. false, with the image zeroed, leaves it to fv_stb_decode(), which is more
+   lenient and has the sentences. */
+bool fv_png_decode_plain(const fv_image_source *source, const fv_image_header *header, fv_image *image);
 /* Orientation 1 .. 8 of an EXIF block that begins with "Exif\0\0"; 1 when it says nothing. */
 int fv_exif_orientation(const uint8_t *block, size_t bytes);
 /* FV_BAD_INPUT for a file that ends too early. */

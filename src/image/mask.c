@@ -111,7 +111,7 @@ static void fill_run(fv_image *mask, const mask_run *run, uint8_t value) {
 }
 
 fv_status fv_mask_from_image(const fv_image *image, int threshold, fv_image *mask) {
-    FV_TRY(fv_image_make(image->width, image->height, 1, mask));
+    FV_TRY(fv_image_make_unset(image->width, image->height, 1, mask));
     size_t count = pixel_count(mask);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *pixel = image->data + i * (size_t)image->channels;
@@ -167,19 +167,27 @@ void fv_mask_and(fv_image *mask, const fv_image *other) {
         if (other->data[i] == 0) mask->data[i] = 0;
 }
 
-int64_t fv_mask_count(const fv_image *mask) {
-    size_t count = pixel_count(mask);
+/* Sums of bytes are 16 times as wide in a vector register as sums of 64-bit numbers. */
+static int64_t count_row(const uint8_t *row, size_t width) {
     int64_t set = 0;
-    for (size_t i = 0; i < count; i++) set += mask->data[i] != 0;
+    for (size_t begin = 0; begin < width; begin += 240) {
+        size_t end = begin + 240 < width ? begin + 240 : width;
+        uint8_t part = 0;
+        for (size_t x = begin; x < end; x++) part += row[x] != 0;
+        set += part;
+    }
     return set;
+}
+
+int64_t fv_mask_count(const fv_image *mask) {
+    return count_row(mask->data, pixel_count(mask));
 }
 
 bool fv_mask_box(const fv_image *mask, fv_box *box) {
     *box = (fv_box){mask->width, mask->height, -1, -1};
     for (int y = 0; y < mask->height; y++) {
         const uint8_t *row = mask->data + (size_t)y * (size_t)mask->width;
-        int first = 0, last = mask->width - 1;
-        while (first < mask->width && row[first] == 0) first++;
+        int first = row[0] ? 0 : run_end(row, 0, mask->width), last = mask->width - 1;
         if (first == mask->width) continue;
         while (row[last] == 0) last--;
         if (box->y0 > y) box->y0 = y;

@@ -4,7 +4,7 @@
 
 #include "fovea/image/clahe.h"
 #include "fovea/image/warp.h"
-#include "resize.h"
+#include "fovea/image/resize.h"
 
 const char *const fv_fit_names[] = {"letterbox", "stretch", NULL};
 const char *const fv_enhance_names[] = {"none", "lab_clahe", NULL};
@@ -52,7 +52,7 @@ static fv_status fit_square(const fv_preprocess *settings, const fv_image *sourc
 }
 
 static fv_status colour_from_grey(const fv_image *grey, fv_image *colour) {
-    FV_TRY(fv_image_make(grey->width, grey->height, 3, colour));
+    FV_TRY(fv_image_make_unset(grey->width, grey->height, 3, colour));
     size_t count = (size_t)grey->width * (size_t)grey->height;
     for (size_t i = 0; i < 3 * count; i++) colour->data[i] = grey->data[i / 3];
     return FV_OK;

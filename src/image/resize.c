@@ -1,4 +1,4 @@
-#include "resize.h"
+#include "fovea/image/resize.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -114,32 +114,71 @@ static tap tap_at(int pixel, double scale, double offset, int size) {
     return (tap){first, first + 1 < size ? first + 1 : first, (float)(at - first)};
 }
 
+/* The pixels begin .. end-1 of a row of the photograph. */
+typedef struct span {
+    int begin, end;
+} span;
+
 typedef struct mask_job {
     const float *map; /* probability of the class, `stride` floats from pixel to pixel */
     int size, stride;
     float threshold;
     fv_mapping mapping;
-    const tap *columns;
+    const tap *columns; /* of each pixel of a row */
+    const span *pixels; /* that each column of the map has a part in */
     fv_image *mask;
 } mask_job;
 
-#define MASK_BAND 64 /* rows a task */
+#define MASK_BAND 64        /* rows a task */
+#define ROUNDING_SLACK 1e-4 /* an interpolated probability may come out above all four it lies between, by less */
 
+static const float *map_row(const mask_job *job, int y) {
+    return job->map + (size_t)y * (size_t)job->size * (size_t)job->stride;
+}
+
+/* The pixels that can reach the threshold between two rows of the map: most rows of most photographs have none. */
+static span reaching_pixels(const mask_job *job, const float *a, const float *b) {
+    float least = job->threshold - (float)ROUNDING_SLACK;
+    int first = -1, last = -1;
+    for (int x = 0; x < job->size; x++, a += job->stride, b += job->stride) {
+        if (*a < least && *b < least) continue;
+        if (first < 0) first = x;
+        last = x;
+    }
+    return first < 0 ? (span){0, 0} : (span){job->pixels[first].begin, job->pixels[last].end};
+}
+
+static void mask_row(const mask_job *job, const float *a, const float *b, float t, span pixels, uint8_t *out) {
+    for (int x = pixels.begin; x < pixels.end; x++) {
+        tap c = job->columns[x];
+        int i = c.first * job->stride, j = c.second * job->stride;
+        float upper = a[i] + (a[j] - a[i]) * c.t, lower = b[i] + (b[j] - b[i]) * c.t;
+        out[x] = upper + (lower - upper) * t >= job->threshold ? 255 : 0;
+    }
+}
+
+/* Pixels out of reach stay 0, as the mask was made. */
 static void mask_band(void *context, int64_t band, int worker) {
     (void)worker;
     const mask_job *job = context;
-    int width = job->mask->width, end = (int)(band + 1) * MASK_BAND;
+    int width = job->mask->width, end = (int)(band + 1) * MASK_BAND, known = -1;
+    span pixels = {0, 0};
     for (int y = (int)band * MASK_BAND; y < end && y < job->mask->height; y++) {
         tap row = tap_at(y, job->mapping.scale_y, job->mapping.offset_y, job->size);
-        const float *a = job->map + (size_t)row.first * (size_t)job->size * (size_t)job->stride;
-        const float *b = job->map + (size_t)row.second * (size_t)job->size * (size_t)job->stride;
-        uint8_t *out = job->mask->data + (size_t)y * (size_t)width;
-        for (int x = 0; x < width; x++) {
-            tap c = job->columns[x];
-            int i = c.first * job->stride, j = c.second * job->stride;
-            float upper = a[i] + (a[j] - a[i]) * c.t, lower = b[i] + (b[j] - b[i]) * c.t;
-            out[x] = upper + (lower - upper) * row.t >= job->threshold ? 255 : 0;
-        }
+        const float *a = map_row(job, row.first), *b = map_row(job, row.second);
+        if (row.first != known) pixels = reaching_pixels(job, a, b);
+        known = row.first;
+        mask_row(job, a, b, row.t, pixels, job->mask->data + (size_t)y * (size_t)width);
+    }
+}
+
+static void find_columns(const mask_job *job, tap *columns, span *pixels) {
+    int width = job->mask->width, begin = 0, end = 0;
+    for (int x = 0; x < width; x++) columns[x] = tap_at(x, job->mapping.scale_x, job->mapping.offset_x, job->size);
+    for (int c = 0; c < job->size; c++) {
+        while (begin < width && columns[begin].second < c) begin++;
+        while (end < width && columns[end].first <= c) end++;
+        pixels[c] = (span){begin, end};
     }
 }
 
@@ -148,21 +187,25 @@ fv_status fv_predict_mask(const fv_model_spec *spec, const float *probabilities,
     int size = spec->preprocess.size;
     FV_TRY(fv_image_make(photo_width, photo_height, 1, mask));
     tap *columns = fv_allocate((size_t)photo_width, sizeof *columns, "a mask");
-    if (!columns) {
+    span *pixels = fv_allocate((size_t)size, sizeof *pixels, "a mask");
+    fv_status status = columns && pixels ? FV_OK : FV_NO_RESOURCE;
+    if (status == FV_OK) {
+        mask_job job = {.map = probabilities + class_index,
+                        .size = size,
+                        .stride = spec->classes,
+                        .threshold = (float)spec->thresholds[class_index],
+                        .mapping = fv_preprocess_mapping(&spec->preprocess, photo_width, photo_height, size),
+                        .columns = columns,
+                        .pixels = pixels,
+                        .mask = mask};
+        find_columns(&job, columns, pixels);
+        fv_parallel_for((photo_height + MASK_BAND - 1) / MASK_BAND, mask_band, &job);
+    } else {
         fv_image_free(mask);
-        return FV_NO_RESOURCE;
     }
-    mask_job job = {.map = probabilities + class_index,
-                    .size = size,
-                    .stride = spec->classes,
-                    .threshold = (float)spec->thresholds[class_index],
-                    .mapping = fv_preprocess_mapping(&spec->preprocess, photo_width, photo_height, size),
-                    .columns = columns,
-                    .mask = mask};
-    for (int x = 0; x < photo_width; x++) columns[x] = tap_at(x, job.mapping.scale_x, job.mapping.offset_x, size);
-    fv_parallel_for((photo_height + MASK_BAND - 1) / MASK_BAND, mask_band, &job);
     free(columns);
-    return FV_OK;
+    free(pixels);
+    return status;
 }
 
 static fv_status keep_one_filled(fv_image *mask) {

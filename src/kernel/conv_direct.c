@@ -2,7 +2,6 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
-#include "fovea/kernel/gemm.h"
 
 /* One kernel row of one window: taps [v_begin, v_end) of the image row `line`, whose first tap stands at pixel x. */
 static void gather_row(const fv_window *w, const fv_conv_source *s, const fv_real *line, int x, fv_tap_range v,
@@ -29,29 +28,66 @@ static void gather_row(const fv_window *w, const fv_conv_source *s, const fv_rea
     fv_conv_clear(out + (inside.end - inside.begin) * c, (v.end - inside.end) * c);
 }
 
+/* All taps of window positions j .. j_end - 1 of a row, none of which reaches over an edge of the picture; `in` is the
+   first one's first tap. */
+static fv_real *gather_inner(const fv_window *w, const fv_conv_source *s, const fv_real *in, int positions,
+                             fv_real *columns) {
+    int64_t row = (int64_t)w->in_w * s->stride * w->dilation, taps = (int64_t)w->kernel_w * s->channels;
+    for (int j = 0; j < positions; j++, in += (int64_t)w->stride * s->stride)
+        for (int u = 0; u < w->kernel_h; u++, columns += taps) fv_conv_copy(columns, in + u * row, taps);
+    return columns;
+}
+
+static fv_real *gather_one(const fv_window *w, const fv_conv_source *source, const fv_real *image, int i, int j,
+                           int tap_begin, int tap_end, fv_real *columns) {
+    int u_begin = tap_begin / w->kernel_w, u_end = (tap_end - 1) / w->kernel_w + 1;
+    for (int u = u_begin; u < u_end; u++) {
+        fv_tap_range v = {u == u_begin ? tap_begin - u * w->kernel_w : 0,
+                          u == u_end - 1 ? tap_end - u * w->kernel_w : w->kernel_w};
+        int y = i * w->stride + u * w->dilation - w->top;
+        if (y < 0 || y >= w->in_h) {
+            fv_conv_clear(columns, (int64_t)(v.end - v.begin) * source->channels);
+        } else {
+            gather_row(w, source, image + (int64_t)y * w->in_w * source->stride, j * w->stride - w->left, v, columns);
+        }
+        columns += (int64_t)(v.end - v.begin) * source->channels;
+    }
+    return columns;
+}
+
+/* How many window positions from (i, j) on, up to `most`, lie wholly inside the picture and can be copied row by row.
+ */
+static int inner_positions(const fv_window *w, const fv_conv_source *s, int i, int j, int most) {
+    int y = i * w->stride - w->top, x = j * w->stride - w->left;
+    bool inside = y >= 0 && y + (w->kernel_h - 1) * w->dilation < w->in_h && x >= 0;
+    int room = w->in_w - 1 - x - (w->kernel_w - 1); /* pixels to the right of the first window */
+    if (!inside || room < 0 || w->dilation != 1 || s->stride != s->channels) return 0;
+    int count = room / w->stride + 1;
+    return count < most ? count : most;
+}
+
 void fv_conv_gather(const fv_window *w, const fv_conv_source *source, int tap_begin, int tap_end, int64_t begin,
                     int64_t end, fv_real *columns) {
-    int u_begin = tap_begin / w->kernel_w, u_end = (tap_end - 1) / w->kernel_w + 1;
-    for (int64_t p = begin; p < end; p++) {
+    bool all_taps = tap_begin == 0 && tap_end == w->kernel_h * w->kernel_w;
+    for (int64_t p = begin; p < end;) {
         int j = (int)(p % w->out_w), i = (int)(p / w->out_w % w->out_h);
         const fv_real *image = source->in + p / w->out_w / w->out_h * w->in_h * w->in_w * source->stride;
-        for (int u = u_begin; u < u_end; u++) {
-            fv_tap_range v = {u == u_begin ? tap_begin - u * w->kernel_w : 0,
-                              u == u_end - 1 ? tap_end - u * w->kernel_w : w->kernel_w};
-            int y = i * w->stride + u * w->dilation - w->top;
-            if (y < 0 || y >= w->in_h) {
-                fv_conv_clear(columns, (int64_t)(v.end - v.begin) * source->channels);
-            } else {
-                gather_row(w, source, image + (int64_t)y * w->in_w * source->stride, j * w->stride - w->left, v,
-                           columns);
-            }
-            columns += (int64_t)(v.end - v.begin) * source->channels;
+        int64_t left = end - p < w->out_w - j ? end - p : w->out_w - j;
+        int inner = all_taps ? inner_positions(w, source, i, j, (int)left) : 0;
+        if (inner > 0) {
+            int64_t pixel = (int64_t)(i * w->stride - w->top) * w->in_w + j * w->stride - w->left;
+            columns = gather_inner(w, source, image + pixel * source->stride, inner, columns);
+            p += inner;
+        } else {
+            columns = gather_one(w, source, image, i, j, tap_begin, tap_end, columns);
+            p++;
         }
     }
 }
 
 typedef struct direct_task {
     const fv_conv_product *product;
+    const fv_gemm_tiles *tiles;
     fv_tiling tiling;
     int64_t pixels;
     int width; /* taps * c_in */
@@ -85,10 +121,11 @@ static void multiply_tile(void *context, int64_t index, int worker) {
         windows = gathered;
         windows_stride = task->width;
     }
-    fv_real *out = p->out + begin * p->out_stride + column;
-    if (p->bias) fv_conv_put_bias(out, p->out_stride, rows, columns, p->bias + column, p->add);
-    fv_gemm(false, false, rows, columns, task->width, windows, windows_stride, p->weight + column, p->weight_stride,
-            p->add || p->bias, out, p->out_stride);
+    fv_gemm_left a = {windows, windows_stride, 1};
+    fv_gemm_right b = {p->weight + column, p->weight_stride, task->tiles->panel};
+    if (p->weight_stride == 0) b = fv_conv_packed(p->weight, task->tiles->panel, task->width, column);
+    fv_gemm_result result = fv_gemm_result_at(&p->result, begin, column);
+    task->tiles->multiply(rows, columns, task->width, &a, &b, &result);
 }
 
 size_t fv_conv_direct_scratch(const fv_window *window, int c_in, int c_out) {
@@ -100,6 +137,7 @@ size_t fv_conv_direct_scratch(const fv_window *window, int c_in, int c_out) {
 void fv_conv_direct(const fv_conv_product *product) {
     const fv_window *w = &product->window;
     direct_task task = {.product = product,
+                        .tiles = fv_gemm_tiles_choose(),
                         .tiling = direct_tiling(w, product->c_in, product->c_out),
                         .pixels = fv_window_out_pixels(w),
                         .width = w->kernel_h * w->kernel_w * product->c_in,

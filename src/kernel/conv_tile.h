@@ -5,11 +5,11 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fovea/tensor/tensor.h"
+#include "fovea/kernel/gemm_tile.h"
 
-/* Elements of a worker's columns: half of a level-2 cache of 2 MiB, and no tile with less than a few rows. */
-#define FV_CONV_COLUMNS (1 << 18)
-#define FV_CONV_MIN_ROWS 32
+/* Elements of a worker's columns: 256 KiB, which a level-2 cache holds, and no tile with less than a few rows. */
+#define FV_CONV_COLUMNS (1 << 16)
+#define FV_CONV_MIN_ROWS 112
 #define FV_CONV_MAX_ROWS 1024
 
 /* The most window positions a tile may have when each has `width` columns. */
@@ -22,10 +22,17 @@ static inline int64_t fv_conv_smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
-/* A loop for the few channels of a photograph, for which a call of memcpy() would cost more than the copy. */
+#define FV_CONV_PIECE 4 /* elements that are copied at once */
+
+/* For the few channels of a photograph, for which a call of memcpy() would cost more than the copy: pieces of constant
+   size, the last of which overlaps the one before it. */
 static inline void fv_conv_copy(fv_real *restrict out, const fv_real *restrict in, int64_t count) {
     if (count > 64) {
         memcpy(out, in, (size_t)count * sizeof *out);
+    } else if (count >= FV_CONV_PIECE) {
+        for (int64_t i = 0; i < count - FV_CONV_PIECE; i += FV_CONV_PIECE)
+            memcpy(out + i, in + i, FV_CONV_PIECE * sizeof *out);
+        memcpy(out + count - FV_CONV_PIECE, in + count - FV_CONV_PIECE, FV_CONV_PIECE * sizeof *out);
     } else {
         for (int64_t i = 0; i < count; i++) out[i] = in[i];
     }
@@ -35,12 +42,9 @@ static inline void fv_conv_clear(fv_real *restrict out, int64_t count) {
     for (int64_t i = 0; i < count; i++) out[i] = 0;
 }
 
-/* Sets `rows` rows of `columns` elements, `stride` apart, to bias, or adds it. */
-static inline void fv_conv_put_bias(fv_real *out, int64_t stride, int rows, int columns, const fv_real *bias,
-                                    bool add) {
-    for (int i = 0; i < rows; i++, out += stride) {
-        for (int j = 0; j < columns; j++) out[j] = add ? out[j] + bias[j] : bias[j];
-    }
+/* Packed weights of `width` rows from column `column` on, a multiple of the panel. */
+static inline fv_gemm_right fv_conv_packed(const fv_real *packed, int panel, int64_t width, int column) {
+    return (fv_gemm_right){packed + column * width, panel, panel * width};
 }
 
 #endif

@@ -2,7 +2,6 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
-#include "fovea/kernel/gemm.h"
 
 #define TASKS 32              /* wished for */
 #define BLOCK_COLUMNS 128     /* channels times taps of a block, at least, where there are as many */
@@ -20,6 +19,7 @@ typedef struct weight_plan {
 
 typedef struct weight_task {
     const fv_conv_weight *product;
+    const fv_gemm_tiles *tiles;
     weight_plan plan;
 } weight_task;
 
@@ -41,18 +41,21 @@ static weight_plan plan_weight(const fv_window *w, int wide_channels, int narrow
 }
 
 /* Adds the windows [begin, end) to `sums`, the rows of dW of taps [tap, tap_end). */
-static void multiply_columns(const fv_conv_weight *p, int taps, int rows, const fv_real *columns, const fv_real *narrow,
-                             bool add, fv_real *sums, int sums_stride) {
-    int width = taps * p->wide_channels;
+static void multiply_columns(const weight_task *task, int taps, int rows, const fv_real *columns, const fv_real *narrow,
+                             fv_gemm_result *sums) {
+    const fv_conv_weight *p = task->product;
+    int width = taps * p->wide_channels, panel = task->tiles->panel;
     if (!p->swap) {
-        fv_gemm(true, false, width, p->narrow_channels, rows, columns, width, narrow, p->narrow_stride, add, sums,
-                sums_stride);
+        fv_gemm_left a = {columns, 1, width};
+        fv_gemm_right b = {narrow, p->narrow_stride, panel};
+        task->tiles->multiply(width, p->narrow_channels, rows, &a, &b, sums);
         return;
     }
     for (int t = 0; t < taps; t++) {
-        fv_gemm(true, false, p->narrow_channels, p->wide_channels, rows, narrow, p->narrow_stride,
-                columns + (int64_t)t * p->wide_channels, width, add,
-                sums + (int64_t)t * p->narrow_channels * sums_stride, sums_stride);
+        fv_gemm_left a = {narrow, 1, p->narrow_stride};
+        fv_gemm_right b = {columns + (int64_t)t * p->wide_channels, width, panel};
+        fv_gemm_result tap = fv_gemm_result_at(sums, (int64_t)t * p->narrow_channels, 0);
+        task->tiles->multiply(p->narrow_channels, p->wide_channels, rows, &a, &b, &tap);
     }
 }
 
@@ -67,15 +70,15 @@ static void run_task(void *context, int64_t index, int worker) {
     int row_count = p->swap ? p->narrow_channels : p->wide_channels;
     int stride = plan->chunks == 1 ? p->dw_stride : p->swap ? p->wide_channels : p->narrow_channels;
     fv_real *sums = plan->chunks == 1 ? p->dw : (fv_real *)p->parts + chunk * plan->taps * row_count * stride;
-    sums += (int64_t)tap * row_count * stride;
-    bool add = plan->chunks == 1 && p->add;
+    fv_gemm_result result = {.c = sums + (int64_t)tap * row_count * stride, .ld = stride};
+    result.add = plan->chunks == 1 && p->add;
     fv_real *columns = (fv_real *)((char *)p->scratch + (size_t)worker * plan->scratch);
     fv_conv_source source = {p->wide, p->wide_stride, p->wide_channels};
-    for (; begin < end; begin += plan->tile_rows, add = true) {
+    for (; begin < end; begin += plan->tile_rows, result.add = true) {
         int64_t tile_end = fv_conv_smaller(begin + plan->tile_rows, end);
         fv_conv_gather(&p->window, &source, tap, tap_end, begin, tile_end, columns);
-        multiply_columns(p, tap_end - tap, (int)(tile_end - begin), columns, p->narrow + begin * p->narrow_stride, add,
-                         sums, stride);
+        multiply_columns(task, tap_end - tap, (int)(tile_end - begin), columns, p->narrow + begin * p->narrow_stride,
+                         &result);
     }
 }
 
@@ -91,7 +94,8 @@ size_t fv_conv_weight_parts(const fv_window *window, int wide_channels, int narr
 }
 
 void fv_conv_weight_run(const fv_conv_weight *product) {
-    weight_task task = {product, plan_weight(&product->window, product->wide_channels, product->narrow_channels)};
+    weight_task task = {product, fv_gemm_tiles_choose(),
+                        plan_weight(&product->window, product->wide_channels, product->narrow_channels)};
     const weight_plan *plan = &task.plan;
     fv_parallel_for((int64_t)plan->blocks * plan->chunks, run_task, &task);
     if (plan->chunks == 1) return;

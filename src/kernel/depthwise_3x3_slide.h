@@ -4,10 +4,10 @@
 /* A tile of results. Pointers may stand outside of the picture; what is there is not read. */
 typedef struct slide_tile {
     const float *in, *weight; /* at the first tap of the first result */
-    int64_t in_row, channels, tap;
+    int64_t in_row, in_pixel, channels, tap;
     fv_tap_range rows, columns; /* of the pixels that the tile's windows cover, those in the picture */
     float *out;
-    int64_t out_row;
+    int64_t out_row, out_pixel;
     fv_tap_range out_rows, out_columns; /* of the tile, those wanted */
     bool add;
     const fv_channel_epilogue *epilogue; /* or NULL */
@@ -42,7 +42,7 @@ INLINE void slide_row(const slide_tile *t, int row, int tile_rows, int stride, c
     UNROLL
     for (int q = 0; q < (SLIDE_PIXELS - 1) * stride + 3; q++) {
         if (!inner && !within(t->columns, q)) continue;
-        vector pixel = load(in + q * t->channels, whole, mask);
+        vector pixel = load(in + q * t->in_pixel, whole, mask);
         UNROLL
         for (int tap = 0; tap < 9; tap++) {
             int r = row - tap / 3, p = q - tap % 3;
@@ -62,7 +62,7 @@ INLINE void slide_block(const slide_tile *t, int tile_rows, int stride, bool inn
         UNROLL
         for (int p = 0; p < SLIDE_PIXELS; p++)
             sum[r][p] = t->add && (inner || within(t->out_columns, p)) && within(t->out_rows, r)
-                            ? load(t->out + r * t->out_row + p * t->channels + c, whole, mask)
+                            ? load(t->out + r * t->out_row + p * t->out_pixel + c, whole, mask)
                             : zero();
     }
     UNROLL
@@ -75,7 +75,7 @@ INLINE void slide_block(const slide_tile *t, int tile_rows, int stride, bool inn
         UNROLL
         for (int p = 0; p < SLIDE_PIXELS; p++)
             if (inner || within(t->out_columns, p))
-                store(t->out + r * t->out_row + p * t->channels + c, sum[r][p], whole, mask);
+                store(t->out + r * t->out_row + p * t->out_pixel + c, sum[r][p], whole, mask);
     }
 }
 
@@ -103,7 +103,7 @@ static void edge_2(const slide_tile *t) {
 typedef struct slide {
     int h, w, stride, top, left;
     int positions; /* of a row of results */
-    int64_t channels;
+    int64_t channels, in_pixel, out_pixel;
     const float *in, *weight; /* weight of the tap that meets the window's first pixel */
     int64_t tap;              /* from one weight to the next: channels, or -channels for a mirrored kernel */
     bool add;
@@ -117,15 +117,17 @@ static void slide_tile_run(const slide *s, int i, int rows, int j) {
     int y = i * s->stride - s->top, x = j * s->stride - s->left, left = s->positions - j;
     const fv_channel_epilogue *e = s->epilogue;
     int64_t first = (int64_t)i * s->positions + j;
-    slide_tile t = {.in = s->in + ((int64_t)y * s->w + x) * s->channels,
+    slide_tile t = {.in = s->in + ((int64_t)y * s->w + x) * s->in_pixel,
                     .weight = s->weight,
-                    .in_row = s->w * s->channels,
+                    .in_row = s->w * s->in_pixel,
+                    .in_pixel = s->in_pixel,
                     .channels = s->channels,
                     .tap = s->tap,
                     .rows = inside(y, covered_h, s->h),
                     .columns = inside(x, covered_w, s->w),
-                    .out = s->out + first * s->channels,
-                    .out_row = s->positions * s->channels,
+                    .out = s->out + first * s->out_pixel,
+                    .out_row = s->positions * s->out_pixel,
+                    .out_pixel = s->out_pixel,
                     .out_rows = {0, rows},
                     .out_columns = {0, left < SLIDE_PIXELS ? left : SLIDE_PIXELS},
                     .add = s->add,
@@ -148,8 +150,8 @@ static void slide_rows(const slide *s, int row, int row_end) {
     }
 }
 
-static void forward(const fv_window *w, int channels, const float *x, const float *weight, int row, int row_end,
-                    const fv_channel_epilogue *epilogue, float *y) {
+static void forward(const fv_window *w, int channels, const float *x, int64_t x_stride, const float *weight, int row,
+                    int row_end, const fv_channel_epilogue *epilogue, float *y) {
     slide s = {.h = w->in_h,
                .w = w->in_w,
                .stride = w->stride,
@@ -157,6 +159,8 @@ static void forward(const fv_window *w, int channels, const float *x, const floa
                .left = w->left,
                .positions = w->out_w,
                .channels = channels,
+               .in_pixel = x_stride,
+               .out_pixel = channels,
                .in = x,
                .weight = weight,
                .tap = channels,
@@ -166,7 +170,7 @@ static void forward(const fv_window *w, int channels, const float *x, const floa
 }
 
 static void data_stride_1(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end,
-                          bool add_to, float *dx) {
+                          bool add_to, float *dx, int64_t x_stride) {
     slide s = {.h = w->out_h,
                .w = w->out_w,
                .stride = 1,
@@ -174,6 +178,8 @@ static void data_stride_1(const fv_window *w, int channels, const float *dy, con
                .left = 2 - w->left,
                .positions = w->in_w,
                .channels = channels,
+               .in_pixel = channels,
+               .out_pixel = x_stride,
                .in = dy,
                .weight = weight + 8 * (int64_t)channels,
                .tap = -(int64_t)channels,

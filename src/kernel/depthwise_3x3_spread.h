@@ -10,7 +10,7 @@ typedef struct spread_tile {
     int64_t in_row, channels;
     fv_tap_range rows, columns; /* of dy, those that there are */
     float *out;
-    int64_t out_row;
+    int64_t out_row, out_pixel;
     fv_tap_range out_rows, out_columns; /* of the tile, those wanted */
     bool add;
 } spread_tile;
@@ -41,7 +41,7 @@ INLINE void spread_block(const spread_tile *t, bool inner, int64_t c, bool whole
         UNROLL
         for (int p = 0; p < SPREAD_PIXELS; p++)
             sum[r][p] = t->add && within(t->out_rows, r) && (inner || within(t->out_columns, p))
-                            ? load(t->out + r * t->out_row + p * t->channels + c, whole, mask)
+                            ? load(t->out + r * t->out_row + p * t->out_pixel + c, whole, mask)
                             : zero();
     }
     UNROLL
@@ -53,7 +53,7 @@ INLINE void spread_block(const spread_tile *t, bool inner, int64_t c, bool whole
         UNROLL
         for (int p = 0; p < SPREAD_PIXELS; p++)
             if (inner || within(t->out_columns, p))
-                store(t->out + r * t->out_row + p * t->channels + c, sum[r][p], whole, mask);
+                store(t->out + r * t->out_row + p * t->out_pixel + c, sum[r][p], whole, mask);
     }
 }
 
@@ -79,7 +79,7 @@ static int position_at(int begin, int padding) {
 }
 
 static void data_stride_2(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end,
-                          bool add_to, float *dx) {
+                          bool add_to, float *dx, int64_t x_stride) {
     for (int y = tile_begin(row, w->top); y < row_end; y += SPREAD_ROWS) {
         int i = position_at(y, w->top), needed = row_end - y < SPREAD_ROWS ? row_end - y : SPREAD_ROWS;
         for (int x = tile_begin(0, w->left); x < w->in_w; x += SPREAD_PIXELS) {
@@ -90,8 +90,9 @@ static void data_stride_2(const fv_window *w, int channels, const float *dy, con
                              .channels = channels,
                              .rows = inside(i, needed / 2 + 1, w->out_h),
                              .columns = inside(j, SPREAD_PIXELS / 2 + 1, w->out_w),
-                             .out = dx + ((int64_t)y * w->in_w + x) * channels,
-                             .out_row = (int64_t)w->in_w * channels,
+                             .out = dx + ((int64_t)y * w->in_w + x) * x_stride,
+                             .out_row = w->in_w * x_stride,
+                             .out_pixel = x_stride,
                              .out_rows = inside(y - row, SPREAD_ROWS, row_end - row),
                              .out_columns = inside(x, SPREAD_PIXELS, w->in_w),
                              .add = add_to};
@@ -103,6 +104,6 @@ static void data_stride_2(const fv_window *w, int channels, const float *dy, con
 }
 
 static void data(const fv_window *w, int channels, const float *dy, const float *weight, int row, int row_end,
-                 bool add_to, float *dx) {
-    (w->stride == 1 ? data_stride_1 : data_stride_2)(w, channels, dy, weight, row, row_end, add_to, dx);
+                 bool add_to, float *dx, int64_t x_stride) {
+    (w->stride == 1 ? data_stride_1 : data_stride_2)(w, channels, dy, weight, row, row_end, add_to, dx, x_stride);
 }

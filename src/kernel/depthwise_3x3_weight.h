@@ -4,7 +4,7 @@
 
 typedef struct weight_strip {
     const float *x; /* at the first tap of the first pixel of dy; may stand outside */
-    int64_t x_row, channels;
+    int64_t x_row, x_pixel, channels;
     fv_tap_range x_rows, x_columns; /* of those that the strip's windows cover, the ones in the picture */
     const float *dy;
     int64_t dy_row;
@@ -27,11 +27,11 @@ INLINE void weight_tile(const weight_strip *s, vector *sum, int first, int tile_
     UNROLL
     for (int row = 0; row < (tile_rows - 1) * stride + 3; row++) {
         if (!within(s->x_rows, row)) continue;
-        const float *in = s->x + row * s->x_row + first * stride * s->channels + c;
+        const float *in = s->x + row * s->x_row + first * stride * s->x_pixel + c;
         UNROLL
         for (int q = 0; q < (WEIGHT_PIXELS - 1) * stride + 3; q++) {
             if (!inner && !within(s->x_columns, first * stride + q)) continue;
-            vector pixel = load(in + q * s->channels, whole, mask);
+            vector pixel = load(in + q * s->x_pixel, whole, mask);
             UNROLL
             for (int tap = 0; tap < 9; tap++) {
                 int r = row - tap / 3, p = q - tap % 3;
@@ -77,12 +77,13 @@ static void weight_edge_2(const weight_strip *s) {
 }
 
 /* Positions [j, j + pixels) of the rows [i, i + rows), of which there are no more than a strip holds. */
-static void weight_strip_run(const fv_window *w, int channels, const float *x, const float *dy, int i, int rows, int j,
-                             int pixels, float *dw) {
+static void weight_strip_run(const fv_window *w, int channels, const float *x, int64_t x_stride, const float *dy, int i,
+                             int rows, int j, int pixels, float *dw) {
     int stride = w->stride, top = i * stride - w->top, left = j * stride - w->left;
     int covered_w = (pixels - 1) * stride + 3;
-    weight_strip s = {.x = x + ((int64_t)top * w->in_w + left) * channels,
-                      .x_row = (int64_t)w->in_w * channels,
+    weight_strip s = {.x = x + ((int64_t)top * w->in_w + left) * x_stride,
+                      .x_row = w->in_w * x_stride,
+                      .x_pixel = x_stride,
                       .channels = channels,
                       .x_rows = inside(top, (rows - 1) * stride + 3, w->in_h),
                       .x_columns = inside(left, covered_w, w->in_w),
@@ -99,14 +100,14 @@ static void weight_strip_run(const fv_window *w, int channels, const float *x, c
     }
 }
 
-static void weight_gradient(const fv_window *w, int channels, const float *x, const float *dy, int row, int row_end,
-                            float *dw) {
+static void weight_gradient(const fv_window *w, int channels, const float *x, int64_t x_stride, const float *dy,
+                            int row, int row_end, float *dw) {
     int tile_rows = w->stride == 1 ? WEIGHT_ROWS : WEIGHT_ROWS_2, pixels;
     for (int i = row; i < row_end; i += tile_rows) {
         int rows = row_end - i < tile_rows ? row_end - i : tile_rows;
         for (int j = 0; j < w->out_w; j += pixels) {
             pixels = w->out_w - j < STRIP ? w->out_w - j : STRIP;
-            weight_strip_run(w, channels, x, dy, i, rows, j, pixels, dw);
+            weight_strip_run(w, channels, x, x_stride, dy, i, rows, j, pixels, dw);
         }
     }
 }

@@ -16,8 +16,8 @@ static void multiply_add(int channels, const fv_real *restrict a, const fv_real 
 }
 
 /* y of one window and up to TILE channels from `first` on. */
-static void window_sums(const fv_window *w, int channels, const fv_real *x, const fv_real *weight, int i, int j,
-                        int first, int count, fv_real *sums) {
+static void window_sums(const fv_window *w, int channels, const fv_real *x, int64_t x_stride, const fv_real *weight,
+                        int i, int j, int first, int count, fv_real *sums) {
     int top = i * w->stride - w->top, left = j * w->stride - w->left;
     fv_tap_range taps_y = fv_window_clip(top, w->dilation, w->kernel_h, w->in_h);
     fv_tap_range taps_x = fv_window_clip(left, w->dilation, w->kernel_w, w->in_w);
@@ -26,20 +26,21 @@ static void window_sums(const fv_window *w, int channels, const fv_real *x, cons
         for (int v = taps_x.begin; v < taps_x.end; v++) {
             int64_t pixel = (int64_t)(top + u * w->dilation) * w->in_w + left + v * w->dilation;
             int64_t tap = u * w->kernel_w + v;
-            multiply_add(count, x + pixel * channels + first, weight + tap * channels + first, sums);
+            multiply_add(count, x + pixel * x_stride + first, weight + tap * channels + first, sums);
         }
     }
 }
 
-static void forward(const fv_window *w, int channels, const fv_real *x, const fv_real *weight, int row, int row_end,
-                    const fv_channel_epilogue *epilogue, fv_real *y) {
+static void forward(const fv_window *w, int channels, const fv_real *x, int64_t x_stride, const fv_real *weight,
+                    int row, int row_end, const fv_channel_epilogue *epilogue, fv_real *y) {
     for (int64_t pixel = (int64_t)row * w->out_w; pixel < (int64_t)row_end * w->out_w; pixel++) {
         const fv_real *residual =
             epilogue && epilogue->residual ? epilogue->residual + pixel * epilogue->residual_stride : NULL;
         fv_real *out = y + pixel * channels, sums[TILE];
         for (int first = 0; first < channels; first += TILE) {
             int count = channels - first < TILE ? channels - first : TILE;
-            window_sums(w, channels, x, weight, (int)(pixel / w->out_w), (int)(pixel % w->out_w), first, count, sums);
+            window_sums(w, channels, x, x_stride, weight, (int)(pixel / w->out_w), (int)(pixel % w->out_w), first,
+                        count, sums);
             for (int c = 0; c < count; c++)
                 out[first + c] = epilogue ? fv_epilogue_apply(epilogue, residual, first + c, sums[c]) : sums[c];
         }
@@ -53,9 +54,9 @@ static int position_of(int pixel, int padding, int tap, const fv_window *w, int 
 }
 
 static void data(const fv_window *w, int channels, const fv_real *dy, const fv_real *weight, int row, int row_end,
-                 bool add, fv_real *dx) {
-    fv_real *out = dx + (int64_t)row * w->in_w * channels;
-    for (int64_t pixel = (int64_t)row * w->in_w; pixel < (int64_t)row_end * w->in_w; pixel++, out += channels) {
+                 bool add, fv_real *dx, int64_t x_stride) {
+    fv_real *out = dx + (int64_t)row * w->in_w * x_stride;
+    for (int64_t pixel = (int64_t)row * w->in_w; pixel < (int64_t)row_end * w->in_w; pixel++, out += x_stride) {
         if (!add) memset(out, 0, (size_t)channels * sizeof *out);
         for (int u = 0; u < w->kernel_h; u++) {
             int i = position_of((int)(pixel / w->in_w), w->top, u, w, w->out_h);
@@ -69,8 +70,8 @@ static void data(const fv_window *w, int channels, const fv_real *dy, const fv_r
     }
 }
 
-static void weight_gradient(const fv_window *w, int channels, const fv_real *x, const fv_real *dy, int row, int row_end,
-                            fv_real *dw) {
+static void weight_gradient(const fv_window *w, int channels, const fv_real *x, int64_t x_stride, const fv_real *dy,
+                            int row, int row_end, fv_real *dw) {
     for (int i = row; i < row_end; i++) {
         int top = i * w->stride - w->top;
         fv_tap_range taps_y = fv_window_clip(top, w->dilation, w->kernel_h, w->in_h);
@@ -81,7 +82,7 @@ static void weight_gradient(const fv_window *w, int channels, const fv_real *x, 
             for (int u = taps_y.begin; u < taps_y.end; u++) {
                 for (int v = taps_x.begin; v < taps_x.end; v++) {
                     int64_t pixel = (int64_t)(top + u * w->dilation) * w->in_w + left + v * w->dilation;
-                    multiply_add(channels, x + pixel * channels, gradient,
+                    multiply_add(channels, x + pixel * x_stride, gradient,
                                  dw + (u * w->kernel_w + v) * (int64_t)channels);
                 }
             }

@@ -17,7 +17,7 @@ const fv_norm_kernels *const fv_norm_variants[] = {
     NULL,
 };
 
-static const fv_norm_kernels *choose_kernels(void) {
+const fv_norm_kernels *fv_norm_choose(void) {
     int i = 0;
     while (fv_norm_variants[i]->level > fv_cpu()) i++;
     return fv_norm_variants[i];
@@ -81,7 +81,7 @@ static norm_job make_job(fv_columns columns, fv_norm_block tensors, const fv_nor
     size_t channels = columns.channels;
     bool side_by_side =
         tensors.x_stride == channels && tensors.d_out_stride == channels && tensors.y_stride == channels;
-    norm_job job = {.kernels = choose_kernels(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
+    norm_job job = {.kernels = fv_norm_choose(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
     char *cursor = work;
     if (map) {
         job.folded.center = fold_coefficient(&job.cut, map->center, &cursor);

@@ -49,6 +49,9 @@ static void warn_of_other_convention(const fv_model *model, const fv_safetensors
 
 fv_status fv_model_load_encoder(fv_model *model, const char *path) {
     fv_safetensors file;
+    if (!fv_network_has_encoder(model->spec.network))
+        return fv_fail(FV_BAD_INPUT, "%s can't begin with the weights of %s: it has no MobileNetV2 encoder",
+                       model->spec.network, path);
     FV_TRY(fv_safetensors_read(path, &file));
     fv_status status = FV_OK;
     for (int pass = 0; pass < 2 && status == FV_OK; pass++) /* all is checked before the first value changes */

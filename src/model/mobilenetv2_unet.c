@@ -20,8 +20,5 @@ fv_value fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_s
     }
     x = fv_separable_block(g, "last", fv_upsample_nearest(g, "up", x, 2), 16, &norm);
     fv_graph_leave(g);
-    /* A bias at the classes' rarity saves the hundreds of small steps that it takes to unlearn "half of all is disc".
-     */
-    return fv_conv(g, "out", x, spec->classes,
-                   &(fv_conv_options){.kernel = 1, .bias = true, .bias_init = FV_INIT_RARE});
+    return fv_logits(g, "out", x, spec->classes);
 }

@@ -1,21 +1,32 @@
 #include "fovea/model/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fovea/base/memory.h"
 #include "networks.h"
 
+#define SMALLEST_SIZE 32 /* of the input, px */
+#define LARGEST_SIZE 4096
+
 const char *const fv_convention_names[] = {"keras", "torchvision", NULL};
 
 typedef struct network {
     const char *name;
     fv_value (*build)(fv_graph *g, fv_value input, const fv_model_spec *spec);
+    int halvings; /* of the input's size: sides are multiples of 1 << halvings */
+    int base;     /* default of spec->base; 0: the network has a MobileNetV2 encoder and a width instead */
 } network;
 
-static const network networks[] = {{"mobilenetv2_unet", fv_mobilenetv2_unet_build}};
+static const network networks[] = {
+    {"mobilenetv2_unet", fv_mobilenetv2_unet_build, 5, 0},
+    {"mobilenetv2_se_unet", fv_mobilenetv2_se_unet_build, 5, 0},
+    {"unet", fv_unet_build, 4, 32},
+    {"resunet", fv_resunet_build, 4, 64},
+};
 
-const char *const fv_network_names[] = {"mobilenetv2_unet", NULL};
+const char *const fv_network_names[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", NULL};
 
 static const network *network_find(const char *name) {
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
@@ -43,26 +54,53 @@ fv_status fv_model_classes_check(const fv_model_spec *spec) {
     return FV_OK;
 }
 
+bool fv_network_has_encoder(const char *name) {
+    const network *found = network_find(name);
+    return found && found->base == 0;
+}
+
+static fv_status check_network_name(const char *name) {
+    if (network_find(name)) return FV_OK;
+    char known[256] = "";
+    for (int i = 0; fv_network_names[i]; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", fv_network_names[i]);
+    return fv_fail(FV_BAD_INPUT, "the network \"%s\" is not known; known: %s", name, known);
+}
+
+fv_status fv_model_filters_check(const fv_model_spec *spec) {
+    const network *net = network_find(spec->network);
+    if (!(spec->width >= 0.1 && spec->width <= 4))
+        return fv_fail(FV_BAD_INPUT, "the width multiplier %g is outside 0.1 .. 4", spec->width);
+    if (net->base && spec->width != 1)
+        return fv_fail(FV_BAD_INPUT, "the width multiplier %g does not fit: %s has none, set model.base instead",
+                       spec->width, net->name);
+    if (spec->base == 0) return FV_OK;
+    if (!net->base)
+        return fv_fail(FV_BAD_INPUT, "the base of %d filters does not fit: %s has none, set model.width instead",
+                       spec->base, net->name);
+    if (spec->base % FV_BASE_MIN == 0 && spec->base >= FV_BASE_MIN && spec->base <= FV_BASE_MAX) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "the base of %d filters does not fit: it must be a multiple of %d in %d .. %d",
+                   spec->base, FV_BASE_MIN, FV_BASE_MIN, FV_BASE_MAX);
+}
+
+static fv_status check_size(int size, const network *net) {
+    int step = 1 << net->halvings, lower = size / step * step;
+    if (size >= SMALLEST_SIZE && size <= LARGEST_SIZE && lower == size) return FV_OK;
+    int near = lower < SMALLEST_SIZE ? SMALLEST_SIZE : lower > LARGEST_SIZE ? LARGEST_SIZE : lower;
+    return fv_fail(FV_BAD_INPUT,
+                   "the input size %d does not fit: %s halves it %d times, so it must be a multiple of %d in %d .. %d, "
+                   "for example %d",
+                   size, net->name, net->halvings, step, SMALLEST_SIZE, LARGEST_SIZE, near);
+}
+
 fv_status fv_model_spec_check(const fv_model_spec *spec) {
-    if (!network_find(spec->network))
-        return fv_fail(FV_BAD_INPUT, "the network \"%s\" is not known; known: mobilenetv2_unet", spec->network);
+    FV_TRY(check_network_name(spec->network));
     FV_TRY(fv_model_classes_check(spec));
     if (spec->preprocess.enhance == FV_ENHANCE_LAB_CLAHE && !(spec->preprocess.clahe_clip > 0))
         return fv_fail(FV_BAD_INPUT, "the clip limit %g of CLAHE must be above 0 (2 is usual)",
                        spec->preprocess.clahe_clip);
-    if (!(spec->width >= 0.1 && spec->width <= 4))
-        return fv_fail(FV_BAD_INPUT, "the width multiplier %g is outside 0.1 .. 4", spec->width);
-    int size = spec->preprocess.size, lower = size / 32 * 32;
-    if (size < 32 || size > 4096 || size % 32 != 0)
-        return fv_fail(
-            FV_BAD_INPUT,
-            "the input size %d does not fit: the network halves it five times, so it must be a multiple of 32 in "
-            "32 .. 4096, for example %d",
-            size,
-            lower < 32     ? 32
-            : lower > 4096 ? 4096
-                           : lower);
-    return FV_OK;
+    FV_TRY(fv_model_filters_check(spec));
+    return check_size(spec->preprocess.size, network_find(spec->network));
 }
 
 fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input) {
@@ -75,6 +113,7 @@ fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out
     fv_model *model = fv_allocate(1, sizeof *model, "a model");
     if (!model) return FV_NO_RESOURCE;
     model->spec = *spec;
+    if (spec->base == 0) model->spec.base = network_find(spec->network)->base;
     fv_params_init(&model->params);
     fv_graph graph; /* built once to declare the parameters; their shapes do not depend on the input's size */
     fv_graph_init(&graph, &model->params);

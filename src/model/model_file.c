@@ -18,6 +18,7 @@ static cJSON *spec_to_json(const fv_model_spec *spec) {
     cJSON_AddNumberToObject(root, "format", FORMAT_VERSION);
     cJSON_AddStringToObject(root, "network", spec->network);
     cJSON_AddNumberToObject(root, "width", spec->width);
+    cJSON_AddNumberToObject(root, "base", spec->base);
     cJSON_AddStringToObject(root, "convention", fv_convention_names[spec->convention]);
     for (int c = 0; c < spec->classes; c++) {
         cJSON *class_item = cJSON_CreateObject();
@@ -145,6 +146,8 @@ static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_sp
                        format, FORMAT_VERSION);
     FV_TRY(json_text(root, "network", path, spec->network, sizeof spec->network));
     FV_TRY(json_number(root, "width", path, 0.1, 4, &spec->width));
+    if (cJSON_HasObjectItem(root, "base")) /* files written before there were networks with a base lack it */
+        FV_TRY(json_integer(root, "base", path, 0, FV_BASE_MAX, &spec->base));
     FV_TRY(json_choice(root, "convention", path, fv_convention_names, &convention));
     spec->convention = (fv_convention)convention;
     FV_TRY(classes_from_json(cJSON_GetObjectItemCaseSensitive(root, "classes"), path, spec));

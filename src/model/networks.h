@@ -16,4 +16,17 @@ fv_value fv_mobilenetv2_build(fv_graph *g, fv_value input, double width, fv_conv
    filters; nearest x2, separable 16, 1x1 -> logits {N,H,W,classes}. */
 fv_value fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
 
+/* MobileNetV2 encoder; per level transposed 3x3 x2, concatenation of the skip, conv block, squeeze and excitation (Hu
+   et al. 2018; ratio 8), conv block of 256, 128, 64, 32 filters; transposed 3x3 x2 of 32, conv blocks of 32 and 16, 1x1
+   -> logits {N,H,W,classes}. */
+fv_value fv_mobilenetv2_se_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
+
+/* U-Net (Ronneberger et al. 2015) with batch norm and "same" padding: scopes down0 .. down3, bridge, up0 .. up3, two
+   conv blocks each, spec->base filters doubled at each halving; max pool 2x2 down, transposed 2x2 up, skips
+   concatenated; 1x1 -> logits {N,H,W,classes}. Sides are multiples of 16. */
+fv_value fv_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
+
+/* The same with residual blocks, a 7x7 stem and spatial dropout of 0.2 behind the bridge. */
+fv_value fv_resunet_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
+
 #endif

@@ -9,6 +9,16 @@ fv_value fv_separable_block(fv_graph *g, const char *name, fv_value x, int filte
     return y;
 }
 
+fv_value fv_conv_block(fv_graph *g, const char *name, fv_value x, int kernel, int filters,
+                       const fv_norm_options *norm) {
+    fv_value y = fv_conv(g, name, x, filters, &(fv_conv_options){.kernel = kernel, .padding = fv_same});
+    return fv_batch_norm(g, name, y, norm, FV_ACT_RELU);
+}
+
+fv_value fv_logits(fv_graph *g, const char *name, fv_value x, int classes) {
+    return fv_conv(g, name, x, classes, &(fv_conv_options){.kernel = 1, .bias = true, .bias_init = FV_INIT_RARE});
+}
+
 fv_value fv_residual_block(fv_graph *g, const char *name, fv_value x, int filters, const fv_norm_options *norm) {
     const fv_conv_options conv3x3 = {.kernel = 3, .padding = fv_same};
     fv_graph_enter(g, name);

@@ -32,6 +32,15 @@ static fv_columns columns_of(const fv_op_spec *spec) {
     return (fv_columns){.segments = 1, .rows = fv_shape_count(spec->in[X]) / channels, .channels = channels};
 }
 
+static fv_columns strided_columns(const fv_op_call *call) {
+    fv_columns columns = columns_of(call->spec);
+    columns.x_stride = (size_t)call->in_stride[X];
+    columns.y_stride = (size_t)call->out_stride;
+    columns.d_out_stride = (size_t)call->d_out_stride;
+    columns.d_x_stride = (size_t)call->d_in_stride[X];
+    return columns;
+}
+
 /* What forward leaves for backward; in double, so that both make the same coefficients of them. */
 typedef struct batch_statistics {
     double *mean, *inverse_sd;
@@ -89,13 +98,23 @@ static fv_norm_map map_of(const fv_op_call *call, const batch_work *work) {
     return map;
 }
 
+/* Mean and squares of the batch: the op before has found them while it wrote x, or one more pass does. */
+static const double *find_moments(const fv_op_call *call, const batch_work *work, batch_statistics statistics) {
+    fv_columns columns = strided_columns(call);
+    if (!call->moments) {
+        fv_norm_moments(columns, call->in[X], statistics.mean, work->sum, work->kernel);
+        return work->sum;
+    }
+    memcpy(statistics.mean, call->moments, columns.channels * sizeof *statistics.mean);
+    return call->moments + columns.channels;
+}
+
 /* Statistics of the batch into saved, and the running ones moved towards them. */
 static void measure_batch(const fv_op_call *call, const batch_work *work) {
     const fv_op_spec *spec = call->spec;
-    fv_columns columns = columns_of(spec);
     batch_statistics statistics = statistics_of(call);
-    double *squares = work->sum, count = (double)columns.rows, momentum = spec->attributes.momentum;
-    fv_norm_moments(columns, call->in[X], statistics.mean, squares, work->kernel);
+    const double *squares = find_moments(call, work, statistics);
+    double count = (double)columns_of(spec).rows, momentum = spec->attributes.momentum;
     for (int c = 0; c < spec->in[X].c; c++) {
         double unbiased = squares[c] / (count > 1 ? count - 1 : 1); /* one pixel has no spread: 0 */
         fv_real *mean = &call->in[MEAN][c], *variance = &call->in[VARIANCE][c];
@@ -103,6 +122,11 @@ static void measure_batch(const fv_op_call *call, const batch_work *work) {
         *variance = (fv_real)((1 - momentum) * (double)*variance + momentum * unbiased);
         statistics.inverse_sd[c] = 1 / sqrt(squares[c] / count + spec->attributes.epsilon);
     }
+}
+
+static void apply(const fv_op_call *call, const batch_work *work) {
+    fv_norm_map map = map_of(call, work);
+    fv_norm_apply(strided_columns(call), &map, call->in[X], call->out, work->kernel);
 }
 
 static void forward(const fv_op_call *call) {
@@ -117,8 +141,22 @@ static void forward(const fv_op_call *call) {
             statistics.inverse_sd[c] = 1 / sqrt((double)call->in[VARIANCE][c] + spec->attributes.epsilon);
         }
     }
-    fv_norm_map map = map_of(call, &work);
-    fv_norm_apply(columns_of(spec), &map, call->in[X], call->out, work.kernel);
+    apply(call, &work);
+}
+
+/* From the statistics that forward has left. */
+static void recompute(const fv_op_call *call) {
+    batch_work work = work_of(call);
+    apply(call, &work);
+}
+
+/* gamma (x - mean) / sd + beta as x scale + offset. */
+static void fold(const fv_op_spec *spec, fv_real *const in[], fv_real *scale, fv_real *offset) {
+    for (int c = 0; c < spec->in[X].c; c++) {
+        double factor = (double)in[GAMMA][c] / sqrt((double)in[VARIANCE][c] + spec->attributes.epsilon);
+        scale[c] = (fv_real)factor;
+        offset[c] = (fv_real)((double)in[BETA][c] - (double)in[MEAN][c] * factor);
+    }
 }
 
 static void store(fv_real *gradient, bool add, int c, double value) {
@@ -143,7 +181,7 @@ static void spread_sums(const fv_op_call *call, const batch_work *work, double c
 /* With d = d_out behind the activation and e = x - mean: d_beta = sum d, d_gamma = sum d e / sd, and for batch
    statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants: d_x = gamma / sd d. */
 static void backward(const fv_op_call *call) {
-    fv_columns columns = columns_of(call->spec);
+    fv_columns columns = strided_columns(call);
     batch_work work = work_of(call);
     fv_norm_map map = map_of(call, &work);
     if (call->training || call->d_in[GAMMA] || call->d_in[BETA])
@@ -159,6 +197,11 @@ static void backward(const fv_op_call *call) {
 const fv_op fv_op_batch_norm = {
     .name = "batch_norm",
     .backward_reads = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA),
+    .in_place = true,
+    .strided = FV_READS_IN(X) | FV_READS_OUT,
+    .overwrites_input = true,
+    .recompute = recompute,
+    .fold = fold,
     .infer = infer,
     .saved_bytes = saved_bytes,
     .work_bytes = work_bytes,

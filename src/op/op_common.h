@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "fovea/kernel/elementwise.h"
 #include "fovea/op/op.h"
 
 /* Between `least` and `most` inputs, none with a size below 1. */
@@ -52,6 +53,12 @@ static inline fv_status fv_infer_upsampled(fv_op_spec *spec, const char *layer) 
 static inline void fv_activation_limits(fv_activation activation, fv_real *low, fv_real *high) {
     *low = activation == FV_ACT_NONE ? -INFINITY : 0;
     *high = activation == FV_ACT_RELU6 ? 6 : INFINITY;
+}
+
+/* Runs an elementwise kernel over tensors of out's shape, with the strides of `stream`. */
+static inline void fv_op_stream(const fv_op_call *call, fv_stream_kernel *kernel, const fv_stream *stream) {
+    size_t channels = (size_t)call->spec->out.c;
+    fv_stream_run_rows(kernel, stream, fv_shape_count(call->spec->out) / channels, channels);
 }
 
 #endif

@@ -35,34 +35,41 @@ static size_t chunk_of(const fv_op_call *call, int64_t task, size_t *count) {
     return begin;
 }
 
+/* Range i of a chunk of out or d_out, and the pixels of in[i] or d_in[i]; the plan may have made them the same. */
 static void forward_chunk(void *context, int64_t task, int worker) {
     (void)worker;
     const fv_op_call *call = context;
-    size_t count, begin = chunk_of(call, task, &count), channels = (size_t)call->spec->out.c;
-    fv_real *y = call->out + begin * channels;
+    size_t count, begin = chunk_of(call, task, &count), channel = 0;
+    size_t pixel = (size_t)fv_pixel_stride(call->out_stride, call->spec->out.c);
     for (int i = 0; i < call->spec->inputs; i++) {
-        size_t own = (size_t)call->spec->in[i].c;
-        const fv_real *x = call->in[i] + begin * own;
-        for (size_t p = 0; p < count; p++) memcpy(y + p * channels, x + p * own, own * sizeof *y);
-        y += own;
+        size_t own = (size_t)call->spec->in[i].c, stride = (size_t)fv_pixel_stride(call->in_stride[i], (int)own);
+        fv_real *y = call->out + begin * pixel + channel;
+        const fv_real *x = call->in[i] + begin * stride;
+        for (size_t p = 0; y != x && p < count; p++) memcpy(y + p * pixel, x + p * stride, own * sizeof *y);
+        channel += own;
+    }
+}
+
+static void take_gradient(const fv_real *d, size_t d_stride, size_t count, size_t channels, bool add, fv_real *d_x,
+                          size_t x_stride) {
+    for (size_t p = 0; p < count; p++, d += d_stride, d_x += x_stride) {
+        if (add)
+            for (size_t c = 0; c < channels; c++) d_x[c] += d[c];
+        else
+            memcpy(d_x, d, channels * sizeof *d);
     }
 }
 
 static void backward_chunk(void *context, int64_t task, int worker) {
     (void)worker;
     const fv_op_call *call = context;
-    size_t count, begin = chunk_of(call, task, &count), channels = (size_t)call->spec->out.c;
-    const fv_real *d_out = call->d_out + begin * channels;
+    size_t count, begin = chunk_of(call, task, &count);
+    size_t pixel = (size_t)fv_pixel_stride(call->d_out_stride, call->spec->out.c);
+    const fv_real *d_out = call->d_out + begin * pixel;
     for (int i = 0; i < call->spec->inputs; i++) {
-        size_t own = (size_t)call->spec->in[i].c;
-        fv_real *d_x = call->d_in[i] ? call->d_in[i] + begin * own : NULL;
-        for (size_t p = 0; d_x && p < count; p++, d_x += own) {
-            const fv_real *d = d_out + p * channels;
-            if (call->add[i])
-                for (size_t c = 0; c < own; c++) d_x[c] += d[c];
-            else
-                memcpy(d_x, d, own * sizeof *d);
-        }
+        size_t own = (size_t)call->spec->in[i].c, stride = (size_t)fv_pixel_stride(call->d_in_stride[i], (int)own);
+        fv_real *d_x = call->d_in[i] ? call->d_in[i] + begin * stride : NULL;
+        if (d_x && d_x != d_out) take_gradient(d_out, pixel, count, own, call->add[i], d_x, stride);
         d_out += own;
     }
 }
@@ -73,11 +80,26 @@ static void run(const fv_op_call *call, void (*task)(void *context, int64_t i, i
 }
 
 static void forward(const fv_op_call *call) {
-    run(call, forward_chunk);
+    size_t channel = 0;
+    bool copies = false;
+    for (int i = 0; i < call->spec->inputs; channel += (size_t)call->spec->in[i++].c)
+        copies |= call->in[i] != call->out + channel;
+    if (copies) run(call, forward_chunk);
 }
 
 static void backward(const fv_op_call *call) {
-    run(call, backward_chunk);
+    size_t channel = 0;
+    bool copies = false;
+    for (int i = 0; i < call->spec->inputs; channel += (size_t)call->spec->in[i++].c)
+        copies |= call->d_in[i] && call->d_in[i] != call->d_out + channel;
+    if (copies) run(call, backward_chunk);
 }
 
-const fv_op fv_op_concat = {.name = "concat", .infer = infer, .forward = forward, .backward = backward};
+const fv_op fv_op_concat = {
+    .name = "concat",
+    .strided = FV_READS_OUT | (FV_READS_IN(FV_MAX_INPUTS) - 1), /* every input */
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+    .recompute = forward,
+};

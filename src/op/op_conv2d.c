@@ -4,6 +4,8 @@
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
 #include "fovea/kernel/gemm.h"
+#include "fovea/kernel/moments.h"
+#include "fovea/kernel/winograd.h"
 #include "op_window.h"
 
 enum { INPUT, WEIGHT, BIAS };
@@ -55,74 +57,153 @@ static int group_out(const fv_op_spec *spec) {
     return spec->in[WEIGHT].c / spec->attributes.groups;
 }
 
+/* Which kernel a convolution runs on: a matrix product of the whole tensor, Winograd's way, or windows that are
+ * gathered.
+ */
+typedef enum conv_way { WAY_POINTWISE, WAY_WINOGRAD, WAY_GATHERED } conv_way;
+
+static conv_way way_of(const fv_op_spec *spec) {
+    if (is_pointwise(spec)) return WAY_POINTWISE;
+    fv_window window = fv_op_window(spec);
+    bool whole = spec->attributes.groups == 1;
+    return whole && fv_winograd_accepts(&window, spec->in[INPUT].c, spec->out.c) ? WAY_WINOGRAD : WAY_GATHERED;
+}
+
 /* Work memory: each step of backward starts over with all of it. -------------------------------------- */
 
 static size_t packed_bytes(const fv_op_spec *spec) {
     const fv_attributes *a = &spec->attributes;
-    size_t taps = (size_t)a->kernel_h * (size_t)a->kernel_w;
-    return fv_align_up(taps * (size_t)group_in(spec) * (size_t)group_out(spec) * sizeof(fv_real));
+    int64_t taps = (int64_t)a->kernel_h * a->kernel_w;
+    return fv_align_up(fv_gemm_packed_count(group_in(spec), taps * group_out(spec)) * sizeof(fv_real));
+}
+
+static size_t gathered_backward_work(const fv_op_spec *spec, const fv_window *window) {
+    size_t threads = (size_t)fv_threads();
+    int c = group_in(spec), f = group_out(spec);
+    size_t data = packed_bytes(spec) + threads * fv_conv_transposed_scratch(window, f, c);
+    size_t weight = fv_conv_weight_parts(window, c, f) + threads * fv_conv_weight_scratch(window, c, f);
+    return fv_larger(data, weight);
 }
 
 static size_t backward_work(const fv_op_spec *spec) {
-    int64_t pixels = (int64_t)spec->out.n * spec->out.h * spec->out.w;
-    size_t bias = spec->inputs > BIAS ? fv_column_sums_work(pixels, spec->out.c) : 0;
+    fv_window window = fv_op_window(spec), back = fv_winograd_backward_window(&window);
+    int64_t pixels = fv_window_out_pixels(&window);
     int c = spec->in[INPUT].c, f = spec->out.c;
-    if (is_pointwise(spec)) {
-        return fv_larger(bias, fv_larger(fv_gemm_rows_work(c, f, true), fv_gemm_weight_work(pixels, c, f)));
+    size_t work = spec->inputs > BIAS ? fv_column_sums_work(pixels, f) : 0;
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        work = fv_larger(work, fv_larger(fv_gemm_rows_work(pixels, c, f), fv_gemm_weight_work(pixels, c, f)));
+        break;
+    case WAY_WINOGRAD:
+        work = fv_larger(work, fv_larger(fv_winograd_work(&back, f, c), fv_winograd_weight_work(&window, c, f)));
+        break;
+    case WAY_GATHERED:
+        work = fv_larger(work, gathered_backward_work(spec, &window));
+        break;
     }
+    return work;
+}
+
+static size_t forward_work(const fv_op_spec *spec) {
     fv_window window = fv_op_window(spec);
-    size_t threads = (size_t)fv_threads();
-    c = group_in(spec);
-    f = group_out(spec);
-    size_t data = packed_bytes(spec) + threads * fv_conv_transposed_scratch(&window, f, c);
-    size_t weight = fv_conv_weight_parts(&window, c, f) + threads * fv_conv_weight_scratch(&window, c, f);
-    return fv_larger(bias, fv_larger(data, weight));
+    int c = spec->in[INPUT].c, f = spec->out.c;
+    int64_t pixels = fv_window_out_pixels(&window);
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        return fv_gemm_rows_work(pixels, f, c);
+    case WAY_WINOGRAD:
+        return fv_winograd_work(&window, c, f);
+    case WAY_GATHERED:
+        break;
+    }
+    size_t gathered = (size_t)fv_threads() * fv_conv_direct_scratch(&window, group_in(spec), group_out(spec));
+    return fv_larger(gathered, fv_moments_work(pixels, f));
 }
 
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
-    if (backward) return backward_work(spec);
-    if (is_pointwise(spec)) return 0;
-    fv_window window = fv_op_window(spec);
-    return (size_t)fv_threads() * fv_conv_direct_scratch(&window, group_in(spec), group_out(spec));
+    return backward ? backward_work(spec) : fv_op_offset_bytes(spec) + forward_work(spec);
 }
 
 /* Forward --------------------------------------------------------------------------------------------- */
 
-static void forward(const fv_op_call *call) {
+static void forward_gathered(const fv_op_call *call, const fv_window *window, const fv_gemm_result *result,
+                             void *scratch) {
     const fv_op_spec *spec = call->spec;
-    const fv_real *bias = spec->inputs > BIAS ? call->in[BIAS] : NULL;
-    fv_window window = fv_op_window(spec);
-    if (is_pointwise(spec)) {
-        fv_gemm_rows product = {.m = fv_window_out_pixels(&window),
-                                .n = spec->out.c,
-                                .k = spec->in[INPUT].c,
-                                .x = call->in[INPUT],
-                                .b = call->in[WEIGHT],
-                                .bias = bias,
-                                .y = call->out};
-        fv_gemm_rows_run(&product);
-        return;
-    }
     int c = group_in(spec), f = group_out(spec);
     for (int g = 0; g < spec->attributes.groups; g++) {
-        fv_conv_product product = {.window = window,
+        fv_conv_product product = {.window = *window,
                                    .c_in = c,
                                    .c_out = f,
                                    .in = call->in[INPUT] + (size_t)g * c,
-                                   .in_stride = spec->in[INPUT].c,
+                                   .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
                                    .weight = call->in[WEIGHT] + (size_t)g * f,
                                    .weight_stride = spec->out.c,
-                                   .bias = bias ? bias + (size_t)g * f : NULL,
-                                   .out = call->out + (size_t)g * f,
-                                   .out_stride = spec->out.c,
-                                   .scratch = call->work};
+                                   .result = fv_gemm_result_at(result, 0, g * f),
+                                   .scratch = scratch};
         fv_conv_direct(&product);
+    }
+    if (call->moments)
+        fv_moments_run(result->c, result->ld, fv_window_out_pixels(window), spec->out.c, call->moments, scratch);
+}
+
+static void forward(const fv_op_call *call) {
+    const fv_op_spec *spec = call->spec;
+    fv_window window = fv_op_window(spec);
+    int stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c);
+    fv_gemm_result result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL);
+    void *work = (char *)call->work + fv_op_offset_bytes(spec);
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        fv_gemm_rows_run(&(fv_gemm_rows){.m = fv_window_out_pixels(&window),
+                                         .n = spec->out.c,
+                                         .k = spec->in[INPUT].c,
+                                         .x = call->in[INPUT],
+                                         .x_stride = stride,
+                                         .b = call->in[WEIGHT],
+                                         .result = result,
+                                         .moments = call->moments,
+                                         .work = work});
+        break;
+    case WAY_WINOGRAD:
+        fv_winograd_run(&(fv_winograd_product){.window = window,
+                                               .c_in = spec->in[INPUT].c,
+                                               .c_out = spec->out.c,
+                                               .in = call->in[INPUT],
+                                               .in_stride = stride,
+                                               .weight = call->in[WEIGHT],
+                                               .result = result,
+                                               .moments = call->moments,
+                                               .work = work});
+        break;
+    case WAY_GATHERED:
+        forward_gathered(call, &window, &result, work);
+        break;
     }
 }
 
 /* Backward -------------------------------------------------------------------------------------------- */
 
-static void backward_input(const fv_op_call *call, const fv_window *window) {
+/* What all ways of backward look at. */
+typedef struct sides {
+    fv_window window;
+    int64_t pixels;
+    int in_stride, d_out_stride;
+    fv_gemm_result d_in;
+} sides;
+
+static sides sides_of(const fv_op_call *call) {
+    const fv_op_spec *spec = call->spec;
+    sides s = {.window = fv_op_window(spec),
+               .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
+               .d_out_stride = fv_pixel_stride(call->d_out_stride, spec->out.c)};
+    s.pixels = fv_window_out_pixels(&s.window);
+    s.d_in = (fv_gemm_result){.c = call->d_in[INPUT],
+                              .ld = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
+                              .add = call->add[INPUT]};
+    return s;
+}
+
+static void gathered_input(const fv_op_call *call, const sides *s) {
     const fv_op_spec *spec = call->spec;
     int c = group_in(spec), f = group_out(spec);
     fv_real *packed = call->work;
@@ -132,81 +213,110 @@ static void backward_input(const fv_op_call *call, const fv_window *window) {
                              .columns = f,
                              .stride = spec->out.c,
                              .transpose = true};
-        fv_conv_transposed_pack(window, &taps, packed);
-        fv_conv_product product = {.window = *window,
+        fv_conv_transposed_pack(&s->window, &taps, packed);
+        fv_conv_product product = {.window = s->window,
                                    .c_in = f,
                                    .c_out = c,
                                    .in = call->d_out + (size_t)g * f,
-                                   .in_stride = spec->out.c,
+                                   .in_stride = s->d_out_stride,
                                    .weight = packed,
-                                   .add = call->add[INPUT],
-                                   .out = call->d_in[INPUT] + (size_t)g * c,
-                                   .out_stride = spec->in[INPUT].c,
+                                   .result = fv_gemm_result_at(&s->d_in, 0, g * c),
                                    .scratch = (char *)call->work + packed_bytes(spec)};
         fv_conv_transposed(&product);
     }
 }
 
-static void backward_weight(const fv_op_call *call, const fv_window *window) {
+static void gathered_weight(const fv_op_call *call, const sides *s) {
     const fv_op_spec *spec = call->spec;
     int c = group_in(spec), f = group_out(spec);
     for (int g = 0; g < spec->attributes.groups; g++) {
-        fv_conv_weight product = {.window = *window,
+        fv_conv_weight product = {.window = s->window,
                                   .wide = call->in[INPUT] + (size_t)g * c,
-                                  .wide_stride = spec->in[INPUT].c,
+                                  .wide_stride = s->in_stride,
                                   .wide_channels = c,
                                   .narrow = call->d_out + (size_t)g * f,
-                                  .narrow_stride = spec->out.c,
+                                  .narrow_stride = s->d_out_stride,
                                   .narrow_channels = f,
                                   .add = call->add[WEIGHT],
                                   .dw = call->d_in[WEIGHT] + (size_t)g * f,
                                   .dw_stride = spec->out.c,
                                   .parts = call->work,
-                                  .scratch = (char *)call->work + fv_conv_weight_parts(window, c, f)};
+                                  .scratch = (char *)call->work + fv_conv_weight_parts(&s->window, c, f)};
         fv_conv_weight_run(&product);
     }
 }
 
-static void backward_pointwise(const fv_op_call *call, int64_t pixels) {
-    int c = call->spec->in[INPUT].c, f = call->spec->out.c;
-    if (call->d_in[INPUT]) {
-        fv_gemm_rows product = {.m = pixels,
-                                .n = c,
-                                .k = f,
-                                .x = call->d_out,
-                                .b = call->in[WEIGHT],
-                                .transpose_b = true,
-                                .add = call->add[INPUT],
-                                .y = call->d_in[INPUT],
-                                .work = call->work};
-        fv_gemm_rows_run(&product);
+static void backward_input(const fv_op_call *call, const sides *s) {
+    const fv_op_spec *spec = call->spec;
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        fv_gemm_rows_run(&(fv_gemm_rows){.m = s->pixels,
+                                         .n = spec->in[INPUT].c,
+                                         .k = spec->out.c,
+                                         .x = call->d_out,
+                                         .x_stride = s->d_out_stride,
+                                         .b = call->in[WEIGHT],
+                                         .transpose_b = true,
+                                         .result = s->d_in,
+                                         .work = call->work});
+        break;
+    case WAY_WINOGRAD:
+        fv_winograd_run(&(fv_winograd_product){.window = fv_winograd_backward_window(&s->window),
+                                               .c_in = spec->out.c,
+                                               .c_out = spec->in[INPUT].c,
+                                               .in = call->d_out,
+                                               .in_stride = s->d_out_stride,
+                                               .weight = call->in[WEIGHT],
+                                               .backward = true,
+                                               .result = s->d_in,
+                                               .work = call->work});
+        break;
+    case WAY_GATHERED:
+        gathered_input(call, s);
+        break;
     }
-    if (call->d_in[WEIGHT]) {
-        fv_gemm_weight product = {.m = pixels,
-                                  .c = c,
-                                  .f = f,
-                                  .x = call->in[INPUT],
-                                  .dy = call->d_out,
-                                  .add = call->add[WEIGHT],
-                                  .dw = call->d_in[WEIGHT],
-                                  .work = call->work};
-        fv_gemm_weight_run(&product);
+}
+
+static void backward_weight(const fv_op_call *call, const sides *s) {
+    const fv_op_spec *spec = call->spec;
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        fv_gemm_weight_run(&(fv_gemm_weight){.m = s->pixels,
+                                             .c = spec->in[INPUT].c,
+                                             .f = spec->out.c,
+                                             .x = call->in[INPUT],
+                                             .x_stride = s->in_stride,
+                                             .dy = call->d_out,
+                                             .dy_stride = s->d_out_stride,
+                                             .add = call->add[WEIGHT],
+                                             .dw = call->d_in[WEIGHT],
+                                             .work = call->work});
+        break;
+    case WAY_WINOGRAD:
+        fv_winograd_weight_run(&(fv_winograd_weight){.window = s->window,
+                                                     .c_in = spec->in[INPUT].c,
+                                                     .c_out = spec->out.c,
+                                                     .in = call->in[INPUT],
+                                                     .in_stride = s->in_stride,
+                                                     .d_out = call->d_out,
+                                                     .d_out_stride = s->d_out_stride,
+                                                     .add = call->add[WEIGHT],
+                                                     .dw = call->d_in[WEIGHT],
+                                                     .work = call->work});
+        break;
+    case WAY_GATHERED:
+        gathered_weight(call, s);
+        break;
     }
 }
 
 static void backward(const fv_op_call *call) {
-    const fv_op_spec *spec = call->spec;
-    fv_window window = fv_op_window(spec);
-    if (is_pointwise(spec)) {
-        backward_pointwise(call, fv_window_out_pixels(&window));
-    } else {
-        if (call->d_in[INPUT]) backward_input(call, &window);
-        if (call->d_in[WEIGHT]) backward_weight(call, &window);
-    }
-    if (spec->inputs > BIAS && call->d_in[BIAS]) {
-        fv_column_sums(fv_window_out_pixels(&window), spec->out.c, call->d_out, call->add[BIAS], call->d_in[BIAS],
+    sides s = sides_of(call);
+    if (call->d_in[WEIGHT]) backward_weight(call, &s); /* first: d_in may lie over in */
+    if (call->d_in[INPUT]) backward_input(call, &s);
+    if (call->spec->inputs > BIAS && call->d_in[BIAS])
+        fv_column_sums(s.pixels, call->spec->out.c, call->d_out, s.d_out_stride, call->add[BIAS], call->d_in[BIAS],
                        call->work);
-    }
 }
 
 static double macs(const fv_op_spec *spec) {
@@ -216,6 +326,10 @@ static double macs(const fv_op_spec *spec) {
 
 const fv_op fv_op_conv2d = {.name = "conv2d",
                             .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
+                            .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
+                            .epilogue = true,
+                            .moments = true,
+                            .overwrites_input = true,
                             .infer = infer,
                             .work_bytes = work_bytes,
                             .forward = forward,

@@ -70,7 +70,10 @@ static fv_window window_of(const fv_op_spec *spec) {
 }
 
 static size_t packed_bytes(const fv_op_spec *spec) {
-    return fv_align_up(fv_shape_count(spec->in[WEIGHT]) * sizeof(fv_real));
+    int64_t taps = (int64_t)spec->in[WEIGHT].n * spec->in[WEIGHT].h;
+    size_t forward = fv_gemm_packed_count(spec->out.c, taps * spec->in[INPUT].c);
+    size_t backward = fv_gemm_packed_count(spec->in[INPUT].c, taps * spec->out.c);
+    return fv_align_up(fv_larger(forward, backward) * sizeof(fv_real));
 }
 
 /* Each step of backward starts over with all of the work memory. */
@@ -78,7 +81,8 @@ static size_t work_bytes(const fv_op_spec *spec, bool backward) {
     fv_window window = window_of(spec);
     size_t threads = (size_t)fv_threads();
     int c = spec->in[INPUT].c, f = spec->out.c;
-    if (!backward) return packed_bytes(spec) + threads * fv_conv_transposed_scratch(&window, c, f);
+    if (!backward)
+        return fv_op_offset_bytes(spec) + packed_bytes(spec) + threads * fv_conv_transposed_scratch(&window, c, f);
     size_t data = packed_bytes(spec) + threads * fv_conv_direct_scratch(&window, f, c);
     size_t weight = fv_conv_weight_parts(&window, f, c) + threads * fv_conv_weight_scratch(&window, f, c);
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(fv_window_in_pixels(&window), f) : 0;
@@ -94,17 +98,16 @@ static void forward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
     fv_window window = window_of(spec);
     fv_conv_taps taps = taps_of(call, false);
-    fv_conv_transposed_pack(&window, &taps, call->work);
+    char *work = (char *)call->work + fv_op_offset_bytes(spec);
+    fv_conv_transposed_pack(&window, &taps, (fv_real *)(void *)work);
     fv_conv_product product = {.window = window,
                                .c_in = spec->in[INPUT].c,
                                .c_out = spec->out.c,
                                .in = call->in[INPUT],
-                               .in_stride = spec->in[INPUT].c,
-                               .weight = call->work,
-                               .bias = spec->inputs > BIAS ? call->in[BIAS] : NULL,
-                               .out = call->out,
-                               .out_stride = spec->out.c,
-                               .scratch = (char *)call->work + packed_bytes(spec)};
+                               .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
+                               .weight = (fv_real *)(void *)work,
+                               .result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL),
+                               .scratch = work + packed_bytes(spec)};
     fv_conv_transposed(&product);
 }
 
@@ -116,12 +119,11 @@ static void backward_input(const fv_op_call *call, const fv_window *window) {
                                .c_in = spec->out.c,
                                .c_out = spec->in[INPUT].c,
                                .in = call->d_out,
-                               .in_stride = spec->out.c,
+                               .in_stride = fv_pixel_stride(call->d_out_stride, spec->out.c),
                                .weight = call->work,
-                               .weight_stride = spec->in[INPUT].c,
-                               .add = call->add[INPUT],
-                               .out = call->d_in[INPUT],
-                               .out_stride = spec->in[INPUT].c,
+                               .result = {.c = call->d_in[INPUT],
+                                          .ld = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
+                                          .add = call->add[INPUT]},
                                .scratch = (char *)call->work + packed_bytes(spec)};
     fv_conv_direct(&product);
 }
@@ -131,10 +133,10 @@ static void backward_weight(const fv_op_call *call, const fv_window *window) {
     int c = spec->in[INPUT].c, f = spec->out.c;
     fv_conv_weight product = {.window = *window,
                               .wide = call->d_out,
-                              .wide_stride = f,
+                              .wide_stride = fv_pixel_stride(call->d_out_stride, f),
                               .wide_channels = f,
                               .narrow = call->in[INPUT],
-                              .narrow_stride = c,
+                              .narrow_stride = fv_pixel_stride(call->in_stride[INPUT], c),
                               .narrow_channels = c,
                               .swap = true,
                               .add = call->add[WEIGHT],
@@ -148,11 +150,11 @@ static void backward_weight(const fv_op_call *call, const fv_window *window) {
 static void backward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
     fv_window window = window_of(spec);
+    if (call->d_in[WEIGHT]) backward_weight(call, &window); /* first: d_in may lie over in */
     if (call->d_in[INPUT]) backward_input(call, &window);
-    if (call->d_in[WEIGHT]) backward_weight(call, &window);
     if (spec->inputs > BIAS && call->d_in[BIAS]) {
-        fv_column_sums(fv_window_in_pixels(&window), spec->out.c, call->d_out, call->add[BIAS], call->d_in[BIAS],
-                       call->work);
+        fv_column_sums(fv_window_in_pixels(&window), spec->out.c, call->d_out,
+                       fv_pixel_stride(call->d_out_stride, spec->out.c), call->add[BIAS], call->d_in[BIAS], call->work);
     }
 }
 
@@ -162,6 +164,9 @@ static double macs(const fv_op_spec *spec) {
 
 const fv_op fv_op_conv_transpose = {.name = "conv_transpose",
                                     .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
+                                    .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
+                                    .epilogue = true,
+                                    .overwrites_input = true,
                                     .infer = infer,
                                     .work_bytes = work_bytes,
                                     .forward = forward,

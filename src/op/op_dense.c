@@ -22,11 +22,11 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
 
 /* Each step of backward starts over with all of the work memory. */
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
-    if (!backward) return 0;
     int rows = spec->in[INPUT].n, features = spec->in[WEIGHT].w, units = spec->out.c;
+    if (!backward) return fv_gemm_rows_work(rows, units, features);
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(rows, units) : 0;
     return fv_larger(bias,
-                     fv_larger(fv_gemm_rows_work(features, units, true), fv_gemm_weight_work(rows, features, units)));
+                     fv_larger(fv_gemm_rows_work(rows, features, units), fv_gemm_weight_work(rows, features, units)));
 }
 
 static void forward(const fv_op_call *call) {
@@ -35,9 +35,10 @@ static void forward(const fv_op_call *call) {
                             .n = spec->out.c,
                             .k = spec->in[WEIGHT].w,
                             .x = call->in[INPUT],
+                            .x_stride = spec->in[WEIGHT].w,
                             .b = call->in[WEIGHT],
-                            .bias = spec->inputs > BIAS ? call->in[BIAS] : NULL,
-                            .y = call->out};
+                            .result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL),
+                            .work = call->work};
     fv_gemm_rows_run(&product);
 }
 
@@ -49,10 +50,10 @@ static void backward(const fv_op_call *call) {
                                 .n = features,
                                 .k = units,
                                 .x = call->d_out,
+                                .x_stride = units,
                                 .b = call->in[WEIGHT],
                                 .transpose_b = true,
-                                .add = call->add[INPUT],
-                                .y = call->d_in[INPUT],
+                                .result = {.c = call->d_in[INPUT], .ld = features, .add = call->add[INPUT]},
                                 .work = call->work};
         fv_gemm_rows_run(&product);
     }
@@ -61,14 +62,16 @@ static void backward(const fv_op_call *call) {
                                   .c = features,
                                   .f = units,
                                   .x = call->in[INPUT],
+                                  .x_stride = features,
                                   .dy = call->d_out,
+                                  .dy_stride = units,
                                   .add = call->add[WEIGHT],
                                   .dw = call->d_in[WEIGHT],
                                   .work = call->work};
         fv_gemm_weight_run(&product);
     }
     if (spec->inputs > BIAS && call->d_in[BIAS]) {
-        fv_column_sums(rows, units, call->d_out, call->add[BIAS], call->d_in[BIAS], call->work);
+        fv_column_sums(rows, units, call->d_out, units, call->add[BIAS], call->d_in[BIAS], call->work);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "fovea/base/threads.h"
 #include "fovea/kernel/depthwise.h"
 #include "fovea/kernel/gemm.h"
+#include "fovea/kernel/moments.h"
 #include "op_window.h"
 
 enum { INPUT, WEIGHT };
@@ -53,7 +54,8 @@ typedef struct band_task {
     const fv_depthwise *kernel;
     fv_window window;
     int channels;
-    int64_t in_image, out_image; /* elements */
+    int64_t in_stride, d_in_stride; /* elements, as what follows */
+    int64_t in_pixels, out_image;
     bands bands;
 } band_task;
 
@@ -62,7 +64,9 @@ static band_task band_task_of(const fv_op_call *call, fv_shape result) {
     band_task task = {.call = call,
                       .window = fv_op_window(spec),
                       .channels = spec->out.c,
-                      .in_image = (int64_t)spec->in[INPUT].h * spec->in[INPUT].w * spec->in[INPUT].c,
+                      .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
+                      .d_in_stride = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
+                      .in_pixels = (int64_t)spec->in[INPUT].h * spec->in[INPUT].w,
                       .out_image = (int64_t)spec->out.h * spec->out.w * spec->out.c,
                       .bands = bands_of(result)};
     task.kernel = fv_depthwise_choose(&task.window, task.channels);
@@ -84,22 +88,34 @@ static fv_channel_epilogue image_epilogue(const band_task *task, int64_t image) 
     return (fv_channel_epilogue){e->scale, e->offset, residual, stride, e->low, e->high};
 }
 
+/* Moments of a band, which is still in the cache. */
+static void measure_band(const band_task *task, int64_t index, const fv_real *out, int rows) {
+    double *data = (double *)task->call->work + (size_t)index * fv_moments_slot_count(task->channels);
+    fv_moments_slot slot = {data, task->channels, 0, task->channels};
+    fv_moments_measure(&slot, (int64_t)rows * task->window.out_w, out, task->channels);
+}
+
 static void forward_band(void *context, int64_t index, int worker) {
     (void)worker;
     const band_task *task = context;
+    const fv_op_call *call = task->call;
     int64_t image = index / task->bands.per_image;
     int row, row_end;
     band_rows(task, index, &row, &row_end);
     fv_channel_epilogue epilogue;
-    if (task->call->epilogue) epilogue = image_epilogue(task, image);
-    task->kernel->forward(&task->window, task->channels, task->call->in[INPUT] + image * task->in_image,
-                          task->call->in[WEIGHT], row, row_end, task->call->epilogue ? &epilogue : NULL,
-                          task->call->out + image * task->out_image);
+    if (call->epilogue) epilogue = image_epilogue(task, image);
+    fv_real *out = call->out + image * task->out_image;
+    task->kernel->forward(&task->window, task->channels, call->in[INPUT] + image * task->in_pixels * task->in_stride,
+                          task->in_stride, call->in[WEIGHT], row, row_end, call->epilogue ? &epilogue : NULL, out);
+    if (call->moments)
+        measure_band(task, index, out + (int64_t)row * task->window.out_w * task->channels, row_end - row);
 }
 
 static void forward(const fv_op_call *call) {
     band_task task = band_task_of(call, call->spec->out);
-    fv_parallel_for((int64_t)task.bands.images * task.bands.per_image, forward_band, &task);
+    int64_t count = (int64_t)task.bands.images * task.bands.per_image;
+    fv_parallel_for(count, forward_band, &task);
+    if (call->moments) fv_moments_merge(call->work, count, task.channels, call->moments);
 }
 
 static void data_band(void *context, int64_t index, int worker) {
@@ -110,7 +126,7 @@ static void data_band(void *context, int64_t index, int worker) {
     band_rows(task, index, &row, &row_end);
     task->kernel->data(&task->window, task->channels, task->call->d_out + image * task->out_image,
                        task->call->in[WEIGHT], row, row_end, task->call->add[INPUT],
-                       task->call->d_in[INPUT] + image * task->in_image);
+                       task->call->d_in[INPUT] + image * task->in_pixels * task->d_in_stride, task->d_in_stride);
 }
 
 static void backward_input(const fv_op_call *call) {
@@ -153,8 +169,8 @@ static void weight_chunk(void *context, int64_t chunk, int worker) {
         int64_t image = begin / t->window.out_h;
         int row = (int)(begin % t->window.out_h);
         int row_end = end - begin < t->window.out_h - row ? row + (int)(end - begin) : t->window.out_h;
-        t->kernel->weight(&t->window, t->channels, t->call->in[INPUT] + image * t->in_image,
-                          t->call->d_out + image * t->out_image, row, row_end, sums);
+        t->kernel->weight(&t->window, t->channels, t->call->in[INPUT] + image * t->in_pixels * t->in_stride,
+                          t->in_stride, t->call->d_out + image * t->out_image, row, row_end, sums);
         begin += row_end - row;
     }
 }
@@ -168,14 +184,18 @@ static void backward_weight(const fv_op_call *call) {
 }
 
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
-    if (!backward) return 0;
+    if (!backward) {
+        bands b = bands_of(spec->out);
+        return fv_align_up((size_t)b.images * (size_t)b.per_image * fv_moments_slot_count(spec->out.c) *
+                           sizeof(double));
+    }
     chunk_plan plan = plan_chunks(spec);
     return fv_align_up((size_t)plan.chunks * (size_t)plan.weights * sizeof(fv_real));
 }
 
 static void backward(const fv_op_call *call) {
+    if (call->d_in[WEIGHT]) backward_weight(call); /* first: d_in may lie over in */
     if (call->d_in[INPUT]) backward_input(call);
-    if (call->d_in[WEIGHT]) backward_weight(call);
 }
 
 static double macs(const fv_op_spec *spec) {
@@ -184,7 +204,10 @@ static double macs(const fv_op_spec *spec) {
 
 const fv_op fv_op_depthwise = {.name = "depthwise",
                                .backward_reads = FV_READS_IN(INPUT) | FV_READS_IN(WEIGHT),
+                               .overwrites_input = true,
+                               .strided = FV_READS_IN(INPUT),
                                .epilogue = true,
+                               .moments = true,
                                .infer = infer,
                                .work_bytes = work_bytes,
                                .forward = forward,

@@ -119,13 +119,18 @@ static void measure_groups(const fv_op_call *call, const group_work *work) {
     }
 }
 
-static void forward(const fv_op_call *call) {
-    fv_columns columns = columns_of(call->spec);
+/* From the statistics in saved. */
+static void apply(const fv_op_call *call) {
     group_work work = work_of(call);
-    fv_norm_moments(columns, call->in[X], work.sum, work.sum_x, work.kernel);
-    measure_groups(call, &work);
     fv_norm_map map = map_of(call, &work);
-    fv_norm_apply(columns, &map, call->in[X], call->out, work.kernel);
+    fv_norm_apply(columns_of(call->spec), &map, call->in[X], call->out, work.kernel);
+}
+
+static void forward(const fv_op_call *call) {
+    group_work work = work_of(call);
+    fv_norm_moments(columns_of(call->spec), call->in[X], work.sum, work.sum_x, work.kernel);
+    measure_groups(call, &work);
+    apply(call);
 }
 
 /* Slope and constant of d_x, and sum_x turned into the sum of d e (e = x - mean). */
@@ -183,9 +188,12 @@ static void backward(const fv_op_call *call) {
 const fv_op fv_op_group_norm = {
     .name = "group_norm",
     .backward_reads = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA),
+    .in_place = true,
+    .overwrites_input = true,
     .infer = infer,
     .saved_bytes = saved_bytes,
     .work_bytes = work_bytes,
     .forward = forward,
     .backward = backward,
+    .recompute = apply,
 };

@@ -63,9 +63,10 @@ static inline int most(int a, int b) {
     return a > b ? a : b;
 }
 
-/* One window and up to TILE channels: `x` points to the sample's first channel of the tile. A NaN wins and stays. */
-static void best_of_window(const fv_op_spec *spec, const fv_real *x, int i, int j, int count, fv_real *best,
-                           int32_t *tap) {
+/* One window and up to TILE channels: `x` points to the sample's first channel of the tile, `stride` is the distance of
+   two pixels. A NaN wins and stays. */
+static void best_of_window(const fv_op_spec *spec, const fv_real *x, size_t stride, int i, int j, int count,
+                           fv_real *best, int32_t *tap) {
     const fv_attributes *a = &spec->attributes;
     fv_shape in = spec->in[0];
     int top = i * a->stride - a->padding.top, left = j * a->stride - a->padding.left;
@@ -75,7 +76,7 @@ static void best_of_window(const fv_op_spec *spec, const fv_real *x, int i, int 
     for (int c = 0; c < count; c++) tap[c] = u_begin * a->kernel_w + v_begin; /* should all be minus infinity */
     for (int u = u_begin; u < u_end; u++) {
         for (int v = v_begin; v < v_end; v++) {
-            const fv_real *pixel = x + ((size_t)(top + u) * (size_t)in.w + (size_t)(left + v)) * (size_t)in.c;
+            const fv_real *pixel = x + ((size_t)(top + u) * (size_t)in.w + (size_t)(left + v)) * stride;
             int32_t here = u * a->kernel_w + v;
             for (int c = 0; c < count; c++) {
                 bool wins = (pixel[c] > best[c]) | (pixel[c] != pixel[c]);
@@ -101,14 +102,15 @@ static void forward_row(void *context, int64_t task, int worker) {
     const fv_op_call *call = context;
     fv_shape in = call->spec->in[0], out = call->spec->out;
     int n = (int)(task / out.h), i = (int)(task % out.h);
-    const fv_real *x = call->in[0] + (size_t)n * (size_t)in.h * (size_t)in.w * (size_t)in.c;
+    size_t stride = (size_t)fv_pixel_stride(call->in_stride[0], in.c);
+    const fv_real *x = call->in[0] + (size_t)n * (size_t)in.h * (size_t)in.w * stride;
     for (int j = 0; j < out.w; j++) {
         size_t pixel = ((size_t)task * (size_t)out.w + (size_t)j) * (size_t)out.c;
         for (int first = 0; first < out.c; first += TILE) {
             fv_real best[TILE];
             int32_t tap[TILE];
             int count = least(TILE, out.c - first);
-            best_of_window(call->spec, x + first, i, j, count, best, tap);
+            best_of_window(call->spec, x + first, stride, i, j, count, best, tap);
             size_t at = pixel + (size_t)first;
             for (int c = 0; c < count; c++) call->out[at + (size_t)c] = best[c];
             store_taps(call, at, count, tap);
@@ -116,27 +118,46 @@ static void forward_row(void *context, int64_t task, int worker) {
     }
 }
 
-/* 2x2 windows side by side that cover everything: kernel/pool.h. Here a task is a row of windows both ways. */
-static bool halves(const fv_op_spec *spec) {
+/* Windows of 2x2 side by side that cover the picture: kernel/pool.h. */
+static bool is_plain(const fv_op_spec *spec) {
     const fv_attributes *a = &spec->attributes;
     return a->kernel_h == 2 && a->kernel_w == 2 && a->stride == 2 && a->padding.top == 0 && a->padding.left == 0 &&
            spec->in[0].h == 2 * spec->out.h && spec->in[0].w == 2 * spec->out.w;
 }
 
-static void forward_halves(void *context, int64_t task, int worker) {
+/* A row of windows, and its first element among the results and (`pixel`) among the picture's pixels. */
+static fv_pool_row pool_row(const fv_op_call *call, int64_t task, size_t stride, size_t *result, size_t *pixel) {
+    fv_shape out = call->spec->out;
+    *result = (size_t)task * (size_t)out.w * (size_t)out.c;
+    *pixel = (size_t)task * 4 * (size_t)out.w * stride;
+    return (fv_pool_row){(size_t)out.w, (size_t)out.c, stride, (uint8_t *)call->saved + *result};
+}
+
+static void plain_forward_row(void *context, int64_t task, int worker) {
     (void)worker;
     const fv_op_call *call = context;
-    fv_shape in = call->spec->in[0], out = call->spec->out;
-    fv_pool_row row = {(size_t)out.w, (size_t)out.c, (size_t)fv_pixel_stride(call->in_stride[0], in.c)};
-    size_t line = (size_t)in.w * row.stride, at = (size_t)task * row.positions * row.channels;
-    const fv_real *x = call->in[0] + 2 * (size_t)task * line;
-    fv_pool_choose()->largest(&row, x, x + line, call->out + at, (uint8_t *)call->saved + at);
+    size_t result, pixel, stride = (size_t)fv_pixel_stride(call->in_stride[0], call->spec->in[0].c);
+    fv_pool_row row = pool_row(call, task, stride, &result, &pixel);
+    const fv_real *upper = call->in[0] + pixel;
+    fv_pool_choose()->forward(&row, upper, upper + 2 * row.windows * stride, call->out + result);
+}
+
+static void plain_backward_row(void *context, int64_t task, int worker) {
+    (void)worker;
+    const fv_op_call *call = context;
+    size_t result, pixel, stride = (size_t)fv_pixel_stride(call->d_in_stride[0], call->spec->in[0].c);
+    fv_pool_row row = pool_row(call, task, stride, &result, &pixel);
+    fv_real *upper = call->d_in[0] + pixel;
+    fv_pool_choose()->gradient(&row, call->d_out + result, upper, upper + 2 * row.windows * stride, call->add[0]);
 }
 
 static void forward(const fv_op_call *call) {
     fv_op_call copy = *call;
-    fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, halves(call->spec) ? forward_halves : forward_row,
-                    &copy);
+    if (is_plain(call->spec)) {
+        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, plain_forward_row, &copy);
+        return;
+    }
+    fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, forward_row, &copy);
 }
 
 /* Adds d_out of one window to the pixel at its tap `here`, where that tap won. */
@@ -163,13 +184,14 @@ static void backward_row(void *context, int64_t task, int worker) {
     const fv_op_call *call = context;
     const fv_attributes *a = &call->spec->attributes;
     fv_shape in = call->spec->in[0], out = call->spec->out;
+    size_t stride = (size_t)fv_pixel_stride(call->d_in_stride[0], in.c);
     int n = (int)(task / in.h), y = (int)(task % in.h) + a->padding.top;
     /* Windows i with i * stride <= y < i * stride + kernel. */
     int i_begin = most(0, (y - a->kernel_h + a->stride) / a->stride), i_end = least(out.h, y / a->stride + 1);
     for (int x = 0; x < in.w; x++) {
         int left = x + a->padding.left;
         int j_begin = most(0, (left - a->kernel_w + a->stride) / a->stride), j_end = least(out.w, left / a->stride + 1);
-        fv_real *d_x = call->d_in[0] + ((size_t)task * (size_t)in.w + (size_t)x) * (size_t)in.c;
+        fv_real *d_x = call->d_in[0] + ((size_t)task * (size_t)in.w + (size_t)x) * stride;
         for (int first = 0; first < in.c; first += TILE) {
             fv_real sum[TILE] = {0};
             int count = least(TILE, in.c - first);
@@ -185,28 +207,19 @@ static void backward_row(void *context, int64_t task, int worker) {
     }
 }
 
-static void backward_halves(void *context, int64_t task, int worker) {
-    (void)worker;
-    const fv_op_call *call = context;
-    fv_shape in = call->spec->in[0], out = call->spec->out;
-    fv_pool_row row = {(size_t)out.w, (size_t)out.c, (size_t)fv_pixel_stride(call->d_in_stride[0], in.c)};
-    size_t line = (size_t)in.w * row.stride, at = (size_t)task * row.positions * row.channels;
-    fv_real *d_x = call->d_in[0] + 2 * (size_t)task * line;
-    fv_pool_choose()->largest_gradient(&row, call->d_out + at, (const uint8_t *)call->saved + at, call->add[0], d_x,
-                                       d_x + line);
-}
-
 static void backward(const fv_op_call *call) {
     if (!call->d_in[0]) return;
     fv_op_call copy = *call;
-    if (halves(call->spec))
-        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, backward_halves, &copy);
-    else
-        fv_parallel_for((int64_t)call->spec->in[0].n * call->spec->in[0].h, backward_row, &copy);
+    if (is_plain(call->spec)) {
+        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, plain_backward_row, &copy);
+        return;
+    }
+    fv_parallel_for((int64_t)call->spec->in[0].n * call->spec->in[0].h, backward_row, &copy);
 }
 
 const fv_op fv_op_max_pool = {
     .name = "max_pool",
+    .strided = FV_READS_IN(0),
     .infer = infer,
     .saved_bytes = saved_bytes,
     .forward = forward,

@@ -51,4 +51,5 @@ const fv_op fv_op_multiply = {
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .recompute = forward,
 };

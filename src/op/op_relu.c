@@ -12,21 +12,28 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
 
 static void forward(const fv_op_call *call) {
     fv_stream stream = {.a = call->in[0], .y = call->out, .low = 0, .high = INFINITY};
-    fv_stream_run(fv_elementwise_kernels()->clamp, &stream, fv_shape_count(call->spec->out));
+    stream.a_stride = (size_t)call->in_stride[0];
+    stream.y_stride = (size_t)call->out_stride;
+    fv_op_stream(call, fv_elementwise_kernels()->clamp, &stream);
 }
 
 static void backward(const fv_op_call *call) {
     if (!call->d_in[0]) return;
     fv_stream stream = {.a = call->d_out, .b = call->out, .y = call->d_in[0], .low = 0, .high = INFINITY};
     stream.add = call->add[0];
-    fv_stream_run(fv_elementwise_kernels()->clamp_gradient, &stream, fv_shape_count(call->spec->out));
+    stream.a_stride = (size_t)call->d_out_stride;
+    stream.b_stride = (size_t)call->out_stride;
+    stream.y_stride = (size_t)call->d_in_stride[0];
+    fv_op_stream(call, fv_elementwise_kernels()->clamp_gradient, &stream);
 }
 
 const fv_op fv_op_relu = {
     .name = "relu",
     .backward_reads = FV_READS_OUT,
     .in_place = true,
+    .strided = FV_READS_IN(0) | FV_READS_OUT,
     .infer = infer,
     .forward = forward,
     .backward = backward,
+    .recompute = forward,
 };

@@ -54,4 +54,5 @@ const fv_op fv_op_spatial_dropout = {
     .saved_bytes = saved_bytes,
     .forward = forward,
     .backward = backward,
+    .recompute = forward, /* draws the same factors again */
 };

@@ -1,5 +1,7 @@
 #include "op_window.h"
 
+#include "fovea/base/memory.h"
+
 #define MOST 4096 /* of kernel, stride, dilation and padding, so that no sum of them overflows */
 
 fv_status fv_op_check_bias(const fv_op_spec *spec, const char *layer, const char *op, int filters) {
@@ -76,4 +78,36 @@ fv_window fv_op_window(const fv_op_spec *spec) {
                        .dilation = a->dilation,
                        .top = a->padding.top,
                        .left = a->padding.left};
+}
+
+size_t fv_op_offset_bytes(const fv_op_spec *spec) {
+    return fv_align_up((size_t)spec->out.c * sizeof(fv_real));
+}
+
+/* (y + bias) scale + offset = y scale + (bias scale + offset) */
+static const fv_real *join_offsets(const fv_op_call *call, const fv_real *bias) {
+    const fv_epilogue *e = call->epilogue;
+    if (!e || !bias) return e ? e->offset : bias;
+    fv_real *joined = call->work;
+    for (int c = 0; c < call->spec->out.c; c++)
+        joined[c] = bias[c] * (e->scale ? e->scale[c] : 1) + (e->offset ? e->offset[c] : 0);
+    return joined;
+}
+
+fv_gemm_result fv_op_result(const fv_op_call *call, const fv_real *bias) {
+    const fv_epilogue *e = call->epilogue;
+    int channels = call->spec->out.c;
+    fv_gemm_result result = {.c = call->out,
+                             .ld = fv_pixel_stride(call->out_stride, channels),
+                             .finish = e || bias,
+                             .offset = join_offsets(call, bias),
+                             .low = -INFINITY,
+                             .high = INFINITY};
+    if (!e) return result;
+    result.scale = e->scale;
+    result.residual = e->residual;
+    result.residual_ld = fv_pixel_stride(e->residual_stride, channels);
+    result.low = e->low;
+    result.high = e->high;
+    return result;
 }

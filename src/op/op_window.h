@@ -2,6 +2,7 @@
 #ifndef FOVEA_SRC_OP_OP_WINDOW_H
 #define FOVEA_SRC_OP_OP_WINDOW_H
 
+#include "fovea/kernel/gemm_tile.h"
 #include "fovea/kernel/window.h"
 #include "fovea/op/op.h"
 #include "op_common.h"
@@ -22,5 +23,10 @@ fv_status fv_op_check_kernel(fv_op_spec *spec, const char *layer, const char *op
 fv_status fv_op_slide(fv_op_spec *spec, const char *layer, const char *op);
 /* The window of a spec that fv_op_slide() has seen. */
 fv_window fv_op_window(const fv_op_spec *spec);
+
+/* Where forward's product of a convolution goes: call->out with bias {filters} (NULL: none) and epilogue. Bias and an
+   epilogue's scale make an offset of their own, for which work memory begins with fv_op_offset_bytes(). */
+size_t fv_op_offset_bytes(const fv_op_spec *spec);
+fv_gemm_result fv_op_result(const fv_op_call *call, const fv_real *bias);
 
 #endif

@@ -4,8 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fovea/base/file.h"
 #include "fovea/base/text.h"
+#include "fovea/image/image_file.h"
+#include "fovea/image/resize.h"
 #include "fovea/report/picture.h"
 
 #define TEXT_MAX 512 /* bytes of one text that are drawn */
@@ -50,27 +51,18 @@ void fv_canvas_free(fv_canvas *canvas) {
     *canvas = (fv_canvas){0};
 }
 
-static cairo_status_t write_bytes(void *stream, const unsigned char *data, unsigned int length) {
-    return fwrite(data, 1, length, stream) == length ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
-}
-
 fv_status fv_canvas_write_png(const fv_canvas *canvas, const char *path) {
-    FV_TRY(check_cairo(cairo_status(canvas->cr), path));
-    fv_file file;
-    FV_TRY(fv_file_begin(&file, path));
-    cairo_surface_flush(canvas->surface);
-    cairo_status_t written = cairo_surface_write_to_png_stream(canvas->surface, write_bytes, file.stream);
-    if (written != CAIRO_STATUS_SUCCESS && written != CAIRO_STATUS_WRITE_ERROR) {
-        fv_file_abandon(&file);
-        return check_cairo(written, path);
-    }
-    return fv_file_commit(&file); /* finds a write error, and names it */
+    fv_image image;
+    FV_TRY(fv_canvas_to_image(canvas, &image));
+    fv_status status = fv_image_write_png(&image, path);
+    fv_image_free(&image);
+    return status;
 }
 
 fv_status fv_canvas_to_image(const fv_canvas *canvas, fv_image *image) {
     *image = (fv_image){0};
     FV_TRY(check_cairo(cairo_status(canvas->cr), "a picture"));
-    FV_TRY(fv_image_make(canvas->width, canvas->height, 3, image));
+    FV_TRY(fv_image_make_unset(canvas->width, canvas->height, 3, image));
     cairo_surface_flush(canvas->surface);
     const unsigned char *rows = cairo_image_surface_get_data(canvas->surface);
     const int stride = cairo_image_surface_get_stride(canvas->surface);
@@ -142,48 +134,86 @@ fv_rect fv_rect_fit(fv_rect cell, double width, double height) {
     return (fv_rect){cell.x + floor((cell.width - w) / 2), cell.y + floor((cell.height - h) / 2), w, h};
 }
 
-/* Pixels of the image as cairo's 0x00RRGGBB. */
-static fv_status surface_of(const fv_image *image, uint32_t tint, cairo_surface_t **surface) {
-    if (image->width > FV_REPORT_MAX_SIDE || image->height > FV_REPORT_MAX_SIDE)
-        return fv_fail(FV_BAD_INPUT, "an image of %d x %d px can't be drawn: a side must not exceed %d px",
-                       image->width, image->height, FV_REPORT_MAX_SIDE);
-    *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
-    fv_status status = check_cairo(cairo_surface_status(*surface), "an image in a picture");
-    if (status != FV_OK) {
-        cairo_surface_destroy(*surface);
-        return status;
-    }
-    unsigned char *rows = cairo_image_surface_get_data(*surface);
-    const int stride = cairo_image_surface_get_stride(*surface), channels = image->channels;
+/* Pixels of a part of the image as cairo's 0x00RRGGBB, white as `tint`, at (x, y) of a surface that has room for them.
+ */
+static void put_pixels(const fv_image *image, fv_place part, uint32_t tint, cairo_surface_t *surface, int x, int y) {
+    cairo_surface_flush(surface);
+    const size_t stride = (size_t)cairo_image_surface_get_stride(surface), channels = (size_t)image->channels;
+    unsigned char *rows = cairo_image_surface_get_data(surface) + (size_t)y * stride + 4 * (size_t)x;
     const uint32_t red = tint >> 16 & 255, green = tint >> 8 & 255, blue = tint & 255;
-    const uint8_t *in = image->data;
-    for (int y = 0; y < image->height; y++) {
-        uint32_t *row = (uint32_t *)(void *)(rows + (size_t)y * (size_t)stride);
-        for (int x = 0; x < image->width; x++, in += channels) {
+    for (int i = 0; i < part.height; i++) {
+        const uint8_t *in = image->data + ((size_t)(part.y + i) * (size_t)image->width + (size_t)part.x) * channels;
+        uint32_t *row = (uint32_t *)(void *)(rows + (size_t)i * stride);
+        for (int j = 0; j < part.width; j++, in += channels) {
             const uint32_t r = in[0], g = in[channels == 3 ? 1 : 0], b = in[channels == 3 ? 2 : 0];
-            row[x] = (r * red / 255) << 16 | (g * green / 255) << 8 | (b * blue / 255);
+            row[j] = (r * red / 255) << 16 | (g * green / 255) << 8 | (b * blue / 255);
         }
     }
-    cairo_surface_mark_dirty(*surface);
-    return FV_OK;
+    cairo_surface_mark_dirty_rectangle(surface, x, y, part.width, part.height);
+}
+
+static fv_place whole_image(const fv_image *image) {
+    return (fv_place){0, 0, image->width, image->height};
+}
+
+static bool is_whole(double value) {
+    return value == floor(value);
+}
+
+/* Whether the rectangle lies within width x height pixels, with all its edges between them. */
+static bool is_on_pixels(fv_rect rect, int width, int height) {
+    return is_whole(rect.x) && is_whole(rect.y) && is_whole(rect.width) && is_whole(rect.height) && rect.x >= 0 &&
+           rect.y >= 0 && rect.x + rect.width <= width && rect.y + rect.height <= height;
+}
+
+/* A whole image made smaller than it is: cairo's own reduction takes many times as long. */
+static fv_status put_reduced(const fv_canvas *canvas, const fv_image *image, fv_rect target, uint32_t tint) {
+    fv_image reduced;
+    FV_TRY(fv_image_make_unset((int)target.width, (int)target.height, image->channels, &reduced));
+    fv_status status = fv_resize_into(image, &reduced, whole_image(&reduced));
+    if (status == FV_OK)
+        put_pixels(&reduced, whole_image(&reduced), tint, canvas->surface, (int)target.x, (int)target.y);
+    fv_image_free(&reduced);
+    return status;
+}
+
+/* Any part of an image in any place, by cairo. */
+static fv_status paint(const fv_canvas *canvas, const fv_image *image, fv_rect from, fv_rect target, uint32_t tint) {
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
+    fv_status status = check_cairo(cairo_surface_status(surface), "an image in a picture");
+    cairo_t *cr = canvas->cr;
+    if (status == FV_OK) {
+        put_pixels(image, whole_image(image), tint, surface, 0, 0);
+        cairo_save(cr);
+        cairo_rectangle(cr, target.x, target.y, target.width, target.height);
+        cairo_clip(cr);
+        cairo_translate(cr, target.x, target.y);
+        cairo_scale(cr, target.width / from.width, target.height / from.height);
+        cairo_set_source_surface(cr, surface, -from.x, -from.y);
+        cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_GOOD);
+        cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD); /* no pale seam at the border */
+        cairo_paint(cr);
+        cairo_restore(cr);
+    }
+    cairo_surface_destroy(surface);
+    return status;
 }
 
 fv_status fv_canvas_image(const fv_canvas *canvas, const fv_image *image, const fv_rect *source, fv_rect target,
                           uint32_t tint) {
-    cairo_surface_t *surface = NULL;
-    FV_TRY(surface_of(image, tint, &surface));
-    const fv_rect all = {0, 0, image->width, image->height}, from = source ? *source : all;
-    cairo_t *cr = canvas->cr;
-    cairo_save(cr);
-    cairo_rectangle(cr, target.x, target.y, target.width, target.height);
-    cairo_clip(cr);
-    cairo_translate(cr, target.x, target.y);
-    cairo_scale(cr, target.width / from.width, target.height / from.height);
-    cairo_set_source_surface(cr, surface, -from.x, -from.y);
-    cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_GOOD);
-    cairo_pattern_set_extend(cairo_get_source(cr), CAIRO_EXTEND_PAD); /* no pale seam at the border */
-    cairo_paint(cr);
-    cairo_restore(cr);
-    cairo_surface_destroy(surface);
-    return FV_OK;
+    if (image->width > FV_REPORT_MAX_SIDE || image->height > FV_REPORT_MAX_SIDE)
+        return fv_fail(FV_BAD_INPUT, "an image of %d x %d px can't be drawn: a side must not exceed %d px",
+                       image->width, image->height, FV_REPORT_MAX_SIDE);
+    const fv_rect from = source ? *source : (fv_rect){0, 0, image->width, image->height};
+    if (!is_on_pixels(target, canvas->width, canvas->height) || !is_on_pixels(from, image->width, image->height))
+        return paint(canvas, image, from, target, tint);
+    if (from.width == target.width && from.height == target.height) {
+        const fv_place part = {(int)from.x, (int)from.y, (int)from.width, (int)from.height};
+        put_pixels(image, part, tint, canvas->surface, (int)target.x, (int)target.y);
+        return FV_OK;
+    }
+    const bool all = from.width == image->width && from.height == image->height;
+    if (all && target.width <= from.width && target.height <= from.height)
+        return put_reduced(canvas, image, target, tint);
+    return paint(canvas, image, from, target, tint);
 }

@@ -50,7 +50,7 @@ double fv_canvas_text_width(const fv_canvas *canvas, const char *text, const fv_
 fv_rect fv_rect_fit(fv_rect cell, double width, double height);
 
 /* Draws `source` (px of the image; NULL for all of it) into `target`, smoothly. White of the image becomes `tint`
-   (0xFFFFFF leaves colours as they are). */
+   (0xFFFFFF leaves colours as they are). The canvas's transformation must be the identity, and nothing clipped. */
 fv_status fv_canvas_image(const fv_canvas *canvas, const fv_image *image, const fv_rect *source, fv_rect target,
                           uint32_t tint);
 

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/image/mask.h"
 #include "overlay.h"
 
 /* Points of one outline: middles of the pixel edges that it follows. */
@@ -62,17 +63,23 @@ static void append(cairo_t *cr, const outline *o) {
     cairo_close_path(cr);
 }
 
+/* Whether an outline that is not known yet begins at the top edge of the pixel. */
+static bool begins(const fv_image *mask, int x, int y, const uint8_t *seen) {
+    return inside(mask, x, y) && !inside(mask, x, y - 1) && !seen[(size_t)y * (size_t)mask->width + (size_t)x];
+}
+
 fv_status fv_contour_path(cairo_t *cr, const fv_image *mask, int64_t *edges) {
+    fv_box box;
     *edges = 0;
+    if (!fv_mask_box(mask, &box)) return FV_OK;
     const size_t pixels = fv_size_multiply((size_t)mask->width, (size_t)mask->height);
     uint8_t *seen = fv_allocate(pixels, 1, "outlines of a mask");
     if (!seen) return FV_NO_RESOURCE;
     outline o = {0};
     bool enough = true;
-    for (int y = 0; y < mask->height && enough; y++)
-        for (int x = 0; x < mask->width && enough; x++) {
-            if (!inside(mask, x, y) || inside(mask, x, y - 1) || seen[(size_t)y * (size_t)mask->width + (size_t)x])
-                continue;
+    for (int y = box.y0; y <= box.y1 && enough; y++)
+        for (int x = box.x0; x <= box.x1 && enough; x++) {
+            if (!begins(mask, x, y, seen)) continue;
             enough = follow(mask, x, y, seen, &o);
             if (enough) append(cr, &o);
             *edges += (int64_t)o.count;

@@ -104,6 +104,62 @@ fv_status fv_overlay_draw(const fv_canvas *canvas, const fv_overlay *overlay, fv
     return status;
 }
 
+/* Grows [x0, x1) x [y0, y1) of the photograph by where the masks are set. */
+static void include_masks(const fv_image *photo, const fv_image *masks, int count, fv_box *bounds) {
+    for (int i = 0; masks && i < count; i++) {
+        fv_box box;
+        if (!masks[i].data || !fv_mask_box(&masks[i], &box)) continue;
+        const double x = (double)photo->width / masks[i].width, y = (double)photo->height / masks[i].height;
+        bounds->x0 = (int)fmin(bounds->x0, floor(box.x0 * x));
+        bounds->y0 = (int)fmin(bounds->y0, floor(box.y0 * y));
+        bounds->x1 = (int)fmax(bounds->x1, ceil((box.x1 + 1) * x));
+        bounds->y1 = (int)fmax(bounds->y1, ceil((box.y1 + 1) * y));
+    }
+}
+
+/* The part of the photograph that is drawn over: the masks with the width of their contours. Empty without any. */
+static fv_rect touched_part(const fv_overlay *overlay) {
+    const fv_image *photo = overlay->photo;
+    fv_box box = {photo->width, photo->height, 0, 0};
+    include_masks(photo, overlay->predicted, overlay->classes->count, &box);
+    include_masks(photo, overlay->truth, overlay->classes->count, &box);
+    if (box.x0 >= box.x1) return (fv_rect){0};
+    const int margin = (int)ceil(overlay->line) + 2;
+    const double x0 = fmax(0, box.x0 - margin), y0 = fmax(0, box.y0 - margin);
+    return (fv_rect){x0, y0, fmin(photo->width, box.x1 + margin) - x0, fmin(photo->height, box.y1 + margin) - y0};
+}
+
+static void copy_into(const fv_image *part, fv_image *whole, int x, int y) {
+    const size_t length = 3 * (size_t)part->width;
+    for (int i = 0; i < part->height; i++)
+        memcpy(whole->data + 3 * ((size_t)(y + i) * (size_t)whole->width + (size_t)x), part->data + (size_t)i * length,
+               length);
+}
+
+/* Only what the masks touch goes over cairo's canvas: photographs are large, discs are not. */
+static fv_status draw_touched(fv_overlay *overlay, fv_image *out) {
+    const fv_rect part = touched_part(overlay), target = {0, 0, part.width, part.height};
+    if (part.width < 1) return FV_OK;
+    overlay->source = part;
+    fv_canvas canvas;
+    fv_image drawn = {0};
+    FV_TRY(fv_canvas_make((int64_t)part.width, (int64_t)part.height, &canvas));
+    fv_status status = fv_overlay_draw(&canvas, overlay, target);
+    if (status == FV_OK) status = fv_canvas_to_image(&canvas, &drawn);
+    if (status == FV_OK) copy_into(&drawn, out, (int)part.x, (int)part.y);
+    fv_image_free(&drawn);
+    fv_canvas_free(&canvas);
+    return status;
+}
+
+static fv_status copy_in_colour(const fv_image *photo, fv_image *out) {
+    if (photo->channels == 3) return fv_image_copy(photo, out);
+    FV_TRY(fv_image_make_unset(photo->width, photo->height, 3, out));
+    const size_t count = (size_t)photo->width * (size_t)photo->height;
+    for (size_t i = 0; i < count; i++) memset(out->data + 3 * i, photo->data[i], 3);
+    return FV_OK;
+}
+
 fv_status fv_report_overlay_image(const fv_image *photo, const fv_report_classes *classes, const fv_image *predicted,
                                   const fv_image *truth, fv_image *out) {
     *out = (fv_image){0};
@@ -111,14 +167,11 @@ fv_status fv_report_overlay_image(const fv_image *photo, const fv_report_classes
     FV_TRY(fv_report_check_photo(photo, "overlay"));
     FV_TRY(fv_report_check_masks(predicted, classes, true, "overlay"));
     FV_TRY(fv_report_check_masks(truth, classes, false, "overlay"));
-    fv_canvas canvas;
-    FV_TRY(fv_canvas_make(photo->width, photo->height, &canvas));
-    const fv_rect all = {0, 0, photo->width, photo->height};
+    FV_TRY(copy_in_colour(photo, out));
     const double side = sqrt((double)photo->width * photo->height);
-    const fv_overlay overlay = {photo, classes, predicted, truth, all, fmax(1.5, side / 400), true};
-    fv_status status = fv_overlay_draw(&canvas, &overlay, all);
-    if (status == FV_OK) status = fv_canvas_to_image(&canvas, out);
-    fv_canvas_free(&canvas);
+    fv_overlay overlay = {photo, classes, predicted, truth, {0, 0, 0, 0}, fmax(1.5, side / 400), true};
+    fv_status status = draw_touched(&overlay, out);
+    if (status != FV_OK) fv_image_free(out);
     return status;
 }
 

@@ -123,18 +123,20 @@ static void draw(const fv_param *param, fv_real *values, fv_rng rng) {
 
 fv_status fv_params_allocate(fv_params *params, uint64_t seed) {
     if (params->values) return fv_fail(FV_BAD_INPUT, "the weights are allocated already");
-    void *values, *gradients;
+    void *values;
     FV_TRY(fv_block_allocate(params->total * sizeof(fv_real), "the weights", &values));
-    fv_status status = fv_block_allocate(params->total * sizeof(fv_real), "the gradients of the weights", &gradients);
-    if (status != FV_OK) {
-        fv_block_free(values);
-        return status;
-    }
     params->values = values;
-    params->gradients = gradients;
     for (int i = 0; i < params->count; i++)
         draw(&params->list[i], params->values + params->list[i].offset,
              fv_rng_make(seed, 0, (uint64_t)i, FV_PURPOSE_INIT));
+    return FV_OK;
+}
+
+fv_status fv_params_allocate_gradients(fv_params *params) {
+    if (params->gradients) return FV_OK;
+    void *gradients;
+    FV_TRY(fv_block_allocate(params->total * sizeof(fv_real), "the gradients of the weights", &gradients));
+    params->gradients = gradients;
     return FV_OK;
 }
 

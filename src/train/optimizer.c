@@ -36,6 +36,7 @@ fv_status fv_optimizer_make(const fv_optimizer_settings *settings, fv_params *pa
            chunk_bytes = (size_t)optimizer->chunk_count * sizeof(fv_optimizer_chunk);
     fv_status status = fv_block_allocate(chunk_bytes, "the optimiser's tasks", (void **)&optimizer->chunks);
     if (status == FV_OK) cut_chunks(optimizer);
+    if (status == FV_OK) status = fv_params_allocate_gradients(params);
     if (status == FV_OK) status = fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment1);
     if (status == FV_OK) status = fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment2);
     if (status == FV_OK && settings->average_decay > 0) {

@@ -54,7 +54,8 @@ static void preprocess_from_config(fv_config *config, fv_convention convention, 
 
 /* FOVEA_WEIGHTS names a folder or a file; the key in the INI goes before it. "none" means random weights. */
 static fv_status encoder_weights_from_config(fv_config *config, fv_train_settings *s) {
-    const char *folder = getenv("FOVEA_WEIGHTS");
+    bool encoder = fv_network_has_encoder(s->model.network);
+    const char *folder = encoder ? getenv("FOVEA_WEIGHTS") : NULL;
     char standard[FV_PATH_MAX] = "none";
     if (folder && *folder && fv_folder_exists(folder)) {
         const char *name = s->model.convention == FV_CONVENTION_KERAS ? "mobilenetv2_1.0_keras.safetensors"
@@ -65,6 +66,9 @@ static fv_status encoder_weights_from_config(fv_config *config, fv_train_setting
     }
     FV_TRY(copy_path(config, "model", "encoder_weights", standard, s->encoder_weights));
     if (strcmp(s->encoder_weights, "none") == 0) s->encoder_weights[0] = '\0';
+    if (s->encoder_weights[0] && !encoder)
+        return fv_config_complain(config, "model", "encoder_weights",
+                                  "%s has no MobileNetV2 encoder; leave the key out, or give none", s->model.network);
     if (s->encoder_weights[0] && !fv_file_exists(s->encoder_weights))
         return fv_config_complain(
             config, "model", "encoder_weights",
@@ -77,6 +81,11 @@ static fv_status model_from_config(fv_config *config, fv_train_settings *s) {
     int network = fv_config_choice(config, "model", "network", 0, fv_network_names);
     snprintf(spec->network, sizeof spec->network, "%s", fv_network_names[network]);
     spec->width = fv_config_number(config, "model", "width", 1.0, 0.1, 4);
+    spec->base = (int)fv_config_integer(config, "model", "base", 0, 0, FV_BASE_MAX);
+    if (fv_model_filters_check(spec) != FV_OK) {
+        bool width = spec->width != 1 && !fv_network_has_encoder(spec->network);
+        fv_config_complain(config, "model", width ? "width" : "base", "%s", fv_error());
+    }
     spec->convention =
         (fv_convention)fv_config_choice(config, "model", "convention", FV_CONVENTION_KERAS, fv_convention_names);
     classes_from_config(config, spec);
@@ -125,6 +134,7 @@ static void loop_from_config(fv_config *config, fv_train_settings *s) {
     s->dice_over_batch = fv_config_flag(config, "loss", "dice_over_batch", false);
     if (s->weight_bce + s->weight_dice <= 0) fv_config_complain(config, "loss", "bce", "bce and dice can't both be 0");
     s->epochs = (int)fv_config_integer(config, "train", "epochs", 60, 1, 1000000);
+    s->memory = (size_t)fv_config_bytes(config, "train", "memory", 0);
     s->checkpoint_every = (int)fv_config_integer(config, "train", "checkpoint_every", 5, 1, 1000000);
     s->validate_every = (int)fv_config_integer(config, "train", "validate_every", 1, 1, 1000000);
     s->patience = (int)fv_config_integer(config, "train", "patience", 0, 0, 1000000);

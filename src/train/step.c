@@ -1,4 +1,4 @@
-#include "step.h"
+#include "fovea/train/step.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,7 +20,8 @@ fv_status fv_train_step_make(const fv_train_settings *settings, fv_model *model,
                           .dice_over_batch = settings->dice_over_batch};
     fv_value inputs[3] = {step->logits, step->target, step->valid};
     step->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, inputs);
-    fv_status status = fv_plan_make(g, FV_PLAN_TRAIN, &step->logits, 1, step->loss, &step->plan);
+    fv_status status =
+        fv_plan_make_within(g, FV_PLAN_TRAIN, &step->logits, 1, step->loss, settings->memory, &step->plan);
     if (status != FV_OK) fv_train_step_free(step);
     return status;
 }

@@ -12,7 +12,7 @@
 #include "fovea/base/version.h"
 #include "fovea/eval/metrics.h"
 #include "fovea/nn/layers.h"
-#include "step.h"
+#include "fovea/train/step.h"
 
 #define LAST_FILE "last.safetensors"
 #define BEST_FILE "best.safetensors"

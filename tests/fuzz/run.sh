@@ -5,13 +5,13 @@ set -eu
 cd "$(dirname "$0")/../.."
 build=build-fuzz
 sanitizers=address,undefined
-packages="openblas libtiff-4 inih libcjson cairo libexif"
+packages="openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif"
 make --no-print-directory CC=clang BUILD=$build SANITIZE=fuzzer-no-link,$sanitizers OPTIMISE=-O1 $build/libfovea.a >/dev/null
 for source in tests/fuzz/fuzz_*.c; do
     name=$(basename "$source" .c)
     # shellcheck disable=SC2046
     clang -std=c17 -D_GNU_SOURCE -g -O1 -fopenmp-simd -fsanitize=fuzzer,$sanitizers -Iinclude $(pkg-config --cflags $packages) "$source" \
-        $build/libfovea.a $(pkg-config --libs $packages) -lgif -lcsv -lz -lpthread -lm -o "$build/$name"
+        $build/libfovea.a $(pkg-config --libs $packages) -lgif -lcsv -lpthread -lm -o "$build/$name"
     mkdir -p "$build/corpus/$name"
     echo "== $name for ${SECONDS_EACH:-60} s"
     LSAN_OPTIONS=suppressions=tests/lsan.supp "$build/$name" -max_total_time="${SECONDS_EACH:-60}" -print_final_stats=1 -artifact_prefix=$build/ \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Golden values of the mobilenetv2_unet network from PyTorch: forward, loss, gradients, running statistics, ten Adam steps.
+"""Golden values of the networks from PyTorch: forward, loss, gradients, running statistics, ten Adam steps.
 
-  make_network_golden.py [folder of peer_nets.py, default ../shared/tools]
+  make_network_golden.py [--out FOLDER] [NETWORK ...]
 
 Everything that goes in (weights, input, targets) is a formula that a C test repeats without a file; see README.md beside this script.
 The truth is computed in float64; the same in float32 is compared with it and printed, because the test's tolerances rest on that figure.
@@ -10,6 +10,8 @@ import argparse
 import math
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,12 +19,35 @@ import torch.nn.functional as F
 from safetensors.numpy import save_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BATCH, SIZE, CLASSES = 2, 96, 2
+sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "peers"))
+import networks  # noqa: E402
+from networks import parameters  # noqa: E402
+
+BATCH = 2
 STEPS = 10
-GRADIENT_SAMPLES, STATISTIC_SAMPLES = 251, 61  # primes: the samples visit all rows and columns of a weight
+# Standard deviations from a batch norm's centre to the kinks of the activation behind it. Much wider in the encoder, and the gradients of its
+# shifts would be 0 but for rounding: the next batch norm takes out what no ReLU6 has clipped.
+MARGIN, ENCODER_MARGIN = 4.0, 2.5
 LEARNING_RATE = 1e-3
 ZERO_NORM = 1e-12  # a shift that the next batch norm takes out again: the true gradient is 0
 MASK64 = (1 << 64) - 1
+
+
+@dataclass
+class Golden:
+    make: Callable
+    classes: int
+    size: int  # such that the bottleneck has enough pixels for its batch norm
+    gradient_samples: int  # primes: the samples visit all rows and columns of a weight
+    statistic_samples: int
+
+
+GOLDEN = {
+    "mobilenetv2_unet": Golden(lambda: networks.mobilenetv2_unet(2), 2, 96, 251, 61),
+    "mobilenetv2_se_unet": Golden(lambda: networks.mobilenetv2_se_unet(1), 1, 96, 61, 31),
+    "unet": Golden(lambda: networks.unet(1, base=8), 1, 64, 251, 61),
+    "resunet": Golden(lambda: networks.resunet(1, base=8), 1, 64, 251, 61),
+}
 
 
 def noise(name, count):
@@ -38,63 +63,43 @@ def noise(name, count):
     return (z >> np.uint64(40)).astype(np.float64) / 8388608.0 - 1.0
 
 
-def batch_norm_names(prefix, norm):
-    return [(f"{prefix}.gamma", norm.weight), (f"{prefix}.beta", norm.bias), (f"{prefix}.mean", norm.running_mean), (f"{prefix}.var", norm.running_var)]
-
-
-def convolution_of(module):
-    return next(m for m in module.modules() if isinstance(m, torch.nn.Conv2d))
-
-
-def named_tensors(net):
-    """(name in fovea, tensor of PyTorch) in the order in which fovea declares them."""
-    out = []
-
-    def encoder_unit(prefix, unit):
-        norm = next(m for m in unit.modules() if isinstance(m, torch.nn.BatchNorm2d))
-        out.append((f"encoder.{prefix}.weight", convolution_of(unit).weight))
-        out.extend(batch_norm_names(f"encoder.{prefix}", norm))
-
-    encoder_unit("stem", net.encoder.stem)
-    for i, block in enumerate(net.encoder.blocks):
-        if block.expand is not None:
-            encoder_unit(f"b{i}.expand", block.expand)
-        encoder_unit(f"b{i}.dw", block.depthwise)
-        encoder_unit(f"b{i}.project", block.project)
-    encoder_unit("head", net.encoder.head)
-
-    def separable(prefix, unit):
-        out.append((f"{prefix}.dw.weight", unit[0].weight))
-        out.append((f"{prefix}.pw.weight", unit[1].weight))
-        out.extend(batch_norm_names(f"{prefix}.bn", unit[2]))
-
-    for i, level in enumerate(net.levels):
-        separable(f"decoder.level{i}.a", level[0])
-        separable(f"decoder.level{i}.b", level[1])
-    separable("decoder.last", net.last)
-    out.append(("out.weight", net.out.weight))
-    out.append(("out.bias", net.out.bias))
-    return out
-
-
-def to_fovea(tensor):
-    """OIHW -> HWIO, flat; vectors as they are."""
+def to_fovea(tensor, module):
+    """Flat, in fovea's layout: convolutions {kh, kw, in, out}; vectors as they are."""
     t = tensor.detach()
-    return (t.permute(2, 3, 1, 0) if t.dim() == 4 else t).contiguous().reshape(-1).double().numpy().copy()
+    if t.dim() == 4:
+        t = t.permute(2, 3, 0, 1) if isinstance(module, torch.nn.ConvTranspose2d) else t.permute(2, 3, 1, 0)
+    return t.contiguous().reshape(-1).double().numpy().copy()
 
 
-def value_of(name, shape, evaluation):
-    """The formula of one parameter, float64. Batch norm before an activation is kept off the kinks of ReLU and ReLU6 (about 7 % of the
-    values are clipped at each end): with few samples at the bottleneck, one float32 rounding that crosses a kink moves gradients by a percent."""
-    u, kind = noise(name, math.prod(shape)), name.rsplit(".", 1)[1]
-    relu6 = name.startswith("encoder.") and ".project." not in name
-    relu = name.startswith("decoder.")
+def from_fovea(values, tensor, module):
+    """The inverse: flat values in the shape of PyTorch's tensor."""
+    if tensor.dim() != 4:
+        return values.reshape(tensor.shape)
+    a, b, kh, kw = tensor.shape
+    if isinstance(module, torch.nn.ConvTranspose2d):  # IOHW
+        return values.reshape(kh, kw, a, b).permute(2, 3, 0, 1)
+    return values.reshape(kh, kw, b, a).permute(3, 2, 0, 1)  # OIHW
+
+
+def fan_in(shape, module):
+    """kh * kw * channels that one weight sees: the height and width times in-channels of fovea's layout."""
+    channels = shape[0] if isinstance(module, torch.nn.ConvTranspose2d) else shape[1]
+    return channels * shape[2] * shape[3]
+
+
+def value_of(name, tensor, module, evaluation):
+    """The formula of one parameter, float64. Batch norms before an activation have their centre some standard deviations from its kinks: one
+    rounding that crosses a kink moves gradients by a percent."""
+    u, kind = noise(name, tensor.numel()), name.rsplit(".", 1)[1]
+    encoder, linear = name.startswith("encoder."), ".project." in name
     if kind == "weight":
-        return u * math.sqrt(6.0 / math.prod(shape[1:]))  # OIHW: fan-in is I * kh * kw
+        return u * math.sqrt(6.0 / fan_in(tensor.shape, module))
     if kind == "gamma":
-        return (2.0 if relu6 else 1.0) + 0.1 * u
-    if kind in ("beta", "bias"):
-        return (3.0 if relu6 else 1.5 if relu else 0.0) + 0.1 * u
+        return (3.0 / ENCODER_MARGIN if encoder and not linear else 1.0) + 0.1 * u
+    if kind == "beta":
+        return (0.0 if linear else 3.0 if encoder else MARGIN) + 0.1 * u
+    if kind == "bias":
+        return 0.1 * u
     if kind == "mean":
         return u if evaluation else 0.0 * u
     return 8.0 + 4.0 * u if evaluation else 1.0 + 0.0 * u
@@ -102,21 +107,19 @@ def value_of(name, shape, evaluation):
 
 def fill(net, evaluation=False):
     """Sets every parameter by formula, rounded to float32 so that both precisions begin with the same figures."""
-    for name, tensor in named_tensors(net):
-        value = torch.from_numpy(value_of(name, tensor.shape, evaluation).astype(np.float32))
-        if tensor.dim() == 4:
-            o, i, kh, kw = tensor.shape
-            value = value.reshape(kh, kw, i, o).permute(3, 2, 0, 1)
+    for name, tensor, module in parameters(net):
+        values = torch.from_numpy(value_of(name, tensor, module, evaluation).astype(np.float32))
         with torch.no_grad():
-            tensor.copy_(value.reshape(tensor.shape))
+            tensor.copy_(from_fovea(values, tensor, module))
 
 
-def batch(dtype):
+def batch(golden, dtype):
     def nchw(a, channels):
-        return torch.from_numpy(a.reshape(BATCH, SIZE, SIZE, channels)).permute(0, 3, 1, 2).contiguous().to(dtype)
+        return torch.from_numpy(a.reshape(BATCH, golden.size, golden.size, channels)).permute(0, 3, 1, 2).contiguous().to(dtype)
 
-    x = nchw(noise("input", BATCH * SIZE * SIZE * 3), 3)
-    t = nchw((noise("target", BATCH * SIZE * SIZE * CLASSES) > 0.6).astype(np.float64), CLASSES)
+    pixels = BATCH * golden.size * golden.size
+    x = nchw(noise("input", pixels * 3), 3)
+    t = nchw((noise("target", pixels * golden.classes) > 0.6).astype(np.float64), golden.classes)
     return x, t
 
 
@@ -126,10 +129,18 @@ def loss_of(logits, target):
     return F.binary_cross_entropy_with_logits(logits, target) + (1 - dice).mean()
 
 
-def run(make, dtype):
+def make(golden):
+    net = golden.make()
+    for module in net.modules():  # fovea draws other random numbers: no dropout on either side
+        if isinstance(module, torch.nn.Dropout2d):
+            module.p = 0.0
+    return net
+
+
+def run(golden, dtype):
     """All golden figures in one precision."""
-    x, target = batch(dtype)
-    net = make().to(dtype)
+    x, target = batch(golden, dtype)
+    net = make(golden).to(dtype)
     fill(net)
     net.train()
     optimiser = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.999), eps=1e-8)
@@ -142,8 +153,8 @@ def run(make, dtype):
         result["losses"].append(float(loss.detach()))
         if step == 0:
             result["logits"] = logits.detach().permute(0, 2, 3, 1).contiguous().double().numpy()
-            result["gradients"] = {n: to_fovea(t.grad) for n, t in named_tensors(net) if t.grad is not None}
-            result["statistics"] = {n: to_fovea(t) for n, t in named_tensors(net) if n.endswith((".mean", ".var"))}
+            result["gradients"] = {n: to_fovea(t.grad, m) for n, t, m in parameters(net) if t.grad is not None}
+            result["statistics"] = {n: to_fovea(t, m) for n, t, m in parameters(net) if n.endswith((".mean", ".var"))}
         optimiser.step()
     fill(net, evaluation=True)
     net.eval()
@@ -179,7 +190,7 @@ def compare(single, double):
         print(f"step {i}: loss {b:.9f}, float32 relative {abs(a - b) / b:.2e}")
 
 
-def save(double, path):
+def save(golden, double, path):
     tensors = {
         "logits": double["logits"].astype(np.float32),
         "eval_logits": double["eval_logits"].astype(np.float32),
@@ -189,13 +200,13 @@ def save(double, path):
         "noise.encoder.stem.weight": noise("encoder.stem.weight", 8),
     }
     for name, g in double["gradients"].items():
-        tensors[f"grad.{name}"] = sampled(g, GRADIENT_SAMPLES).astype(np.float32)
+        tensors[f"grad.{name}"] = sampled(g, golden.gradient_samples).astype(np.float32)
         tensors[f"grad_norm.{name}"] = np.array([np.linalg.norm(g)])
     for name, s in double["statistics"].items():
-        tensors[f"stat.{name}"] = sampled(s, STATISTIC_SAMPLES).astype(np.float32)
+        tensors[f"stat.{name}"] = sampled(s, golden.statistic_samples).astype(np.float32)
         tensors[f"stat_norm.{name}"] = np.array([np.linalg.norm(s)])
     # one key: safetensors writes several in random order, and the file would change with each run
-    metadata = {"golden": f"tests/golden/make_network_golden.py, torch {torch.__version__}, float64, batch {BATCH}, size {SIZE}, classes {CLASSES}, rate {LEARNING_RATE}"}
+    metadata = {"golden": f"tests/golden/make_network_golden.py, torch {torch.__version__}, float64, batch {BATCH}, size {golden.size}, classes {golden.classes}, rate {LEARNING_RATE}"}
     save_file(tensors, path, metadata)
     os.chmod(path, 0o644)
     print(f"{path}: {len(tensors)} tensors, {os.path.getsize(path)} bytes")
@@ -203,17 +214,16 @@ def save(double, path):
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    a.add_argument("tools", nargs="?", default="../shared/tools")
-    a.add_argument("--out", default=os.path.join(HERE, "mobilenetv2_unet.safetensors"))
+    a.add_argument("networks", nargs="*", metavar="NETWORK", help="default: all")
+    a.add_argument("--out", default=HERE, metavar="FOLDER")
     a = a.parse_args()
-    sys.path.insert(0, a.tools)
-    from peer_nets import MobileNetV2UNet
-
     torch.set_num_threads(1)
-    make = lambda: MobileNetV2UNet(CLASSES)
-    double = run(make, torch.float64)
-    compare(run(make, torch.float32), double)
-    save(double, a.out)
+    for name in a.networks or GOLDEN:
+        golden = GOLDEN[name]
+        print(f"== {name}")
+        double = run(golden, torch.float64)
+        compare(run(golden, torch.float32), double)
+        save(golden, double, os.path.join(a.out, f"{name}.safetensors"))
 
 
 if __name__ == "__main__":

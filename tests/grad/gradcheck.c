@@ -12,17 +12,14 @@
 #include "fovea/base/rng.h"
 #include "fovea/base/threads.h"
 #include "gradcheck.h"
+#include "gradcheck_parts.h"
 
 #define GUARD_BYTES 256 /* before and behind every buffer */
 #define GUARD_BYTE 0xA5
 #define RUBBISH_BYTE 0xFF /* eight of them are a NaN */
 #define CORNER_MARGIN 1e-3
 
-static void complain(const fv_gradcheck *check, const char *format, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
-
-/* Prints the case and the complaint, and fails the test. */
-static void complain(const fv_gradcheck *check, const char *format, ...) {
+void fv_gradcheck_complain(const fv_gradcheck *check, const char *format, ...) {
     char message[512];
     va_list arguments;
     va_start(arguments, format);
@@ -62,8 +59,8 @@ static void guarded_check(const fv_guarded *g, const fv_gradcheck *check, const 
     for (size_t i = 0; i < total; i++) {
         bool inside = i >= GUARD_BYTES && i < GUARD_BYTES + g->bytes;
         if (!inside && bytes[i] != GUARD_BYTE)
-            complain(check, "wrote outside %s[%d], %lld bytes from its start (it has %zu)", what, index,
-                     (long long)i - GUARD_BYTES, g->bytes);
+            fv_gradcheck_complain(check, "wrote outside %s[%d], %lld bytes from its start (it has %zu)", what, index,
+                                  (long long)i - GUARD_BYTES, g->bytes);
     }
 }
 
@@ -120,7 +117,7 @@ static void draw_inputs(fv_op_run *run, uint64_t attempt) {
 void fv_op_run_start(fv_op_run *run, const fv_gradcheck *check) {
     *run = (fv_op_run){.check = check};
     make_spec(&run->spec, check);
-    if (check->op->infer(&run->spec, "layer") != FV_OK) complain(check, "infer refused: %s", fv_error());
+    if (check->op->infer(&run->spec, "layer") != FV_OK) fv_gradcheck_complain(check, "infer refused: %s", fv_error());
     for (int i = 0; i < check->inputs; i++) {
         guarded_make(&run->in[i], fv_shape_count(check->in[i].shape) * sizeof(fv_real));
         guarded_make(&run->d_in[i], run->in[i].bytes);
@@ -162,7 +159,7 @@ static void run_make_work(fv_op_run *run, bool backward) {
 void fv_op_run_forward(fv_op_run *run) {
     run_make_work(run, false);
     fill_rubbish(&run->saved);
-    if (run->call.out != run->call.in[0]) fill_rubbish(&run->out);
+    if (run->call.out == run->out.data) fill_rubbish(&run->out);
     run->check->op->forward(&run->call);
     run_check_guards(run);
 }
@@ -171,16 +168,18 @@ void fv_op_run_forward(fv_op_run *run) {
 static void call_backward(const fv_op_run *run) {
     const fv_op *op = run->check->op;
     fv_op_call call = run->call;
+    unsigned reads = op->reads ? op->reads(&run->spec) : op->backward_reads;
     for (int i = 0; i < run->check->inputs; i++)
-        if (!(op->backward_reads & FV_READS_IN(i))) call.in[i] = NULL;
-    if (!(op->backward_reads & FV_READS_OUT)) call.out = NULL;
+        if (!(reads & FV_READS_IN(i))) call.in[i] = NULL;
+    if (!(reads & FV_READS_OUT)) call.out = NULL;
     op->backward(&call);
 }
 
 void fv_op_run_backward(fv_op_run *run) {
     run_make_work(run, true);
     for (int i = 0; i < run->check->inputs; i++)
-        if (run->call.d_in[i] && !run->call.add[i] && run->call.d_in[i] != run->call.d_out) fill_rubbish(&run->d_in[i]);
+        if (run->call.d_in[i] == run->d_in[i].data && !run->call.add[i] && run->call.d_in[i] != run->call.d_out)
+            fill_rubbish(&run->d_in[i]);
     call_backward(run);
     run_check_guards(run);
 }
@@ -197,13 +196,6 @@ void fv_op_run_end(fv_op_run *run) {
 }
 
 /* ---- the check ---- */
-
-/* Inputs, d_out and the results of the first run: what every later run is compared with. */
-typedef struct reference {
-    fv_real *in[FV_MAX_INPUTS], *d_in[FV_MAX_INPUTS], *out, *d_out;
-    fv_real *in_after[FV_MAX_INPUTS]; /* forward */
-    double largest_out;
-} reference;
 
 static fv_real *copy_of(const fv_guarded *g) {
     fv_real *copy = malloc(g->bytes ? g->bytes : 1);
@@ -228,7 +220,7 @@ static void reference_free(reference *ref) {
     free(ref->d_out);
 }
 
-static void restore_inputs(fv_op_run *run, const reference *ref) {
+void fv_op_run_restore(fv_op_run *run, const reference *ref) {
     for (int i = 0; i < run->check->inputs; i++) memcpy(run->in[i].data, ref->in[i], run->in[i].bytes);
 }
 
@@ -237,8 +229,8 @@ static void expect_same_bits(const fv_op_run *run, const fv_guarded *found, cons
     const fv_real *data = found->data;
     for (size_t i = 0; i < found->bytes / sizeof(fv_real); i++)
         if (memcmp(&data[i], &expected[i], sizeof(fv_real)) != 0)
-            complain(run->check, "%s[%d] %s: element %zu is %.17g, expected %.17g", what, index, when, i,
-                     (double)data[i], (double)expected[i]);
+            fv_gradcheck_complain(run->check, "%s[%d] %s: element %zu is %.17g, expected %.17g", what, index, when, i,
+                                  (double)data[i], (double)expected[i]);
 }
 
 static void expect_inputs_kept(const fv_op_run *run, const reference *ref, const char *when) {
@@ -270,7 +262,8 @@ static void avoid_corners(fv_op_run *run) {
     }
     run->spec.attributes.activation = activation;
     if (!clear)
-        complain(run->check, "no inputs found that keep away from the activation's corners: use a smaller tensor");
+        fv_gradcheck_complain(run->check,
+                              "no inputs found that keep away from the activation's corners: use a smaller tensor");
 }
 
 static void first_run(fv_op_run *run, reference *ref) {
@@ -281,17 +274,17 @@ static void first_run(fv_op_run *run, reference *ref) {
     expect_inputs_kept(run, ref, "after forward");
     for (int i = 0; i < run->check->inputs; i++) ref->in_after[i] = copy_of(&run->in[i]);
     size_t outputs = fv_shape_count(run->spec.out);
-    if (!all_finite(run->out.data, outputs)) complain(run->check, "out holds values that are not finite");
+    if (!all_finite(run->out.data, outputs)) fv_gradcheck_complain(run->check, "out holds values that are not finite");
     ref->out = copy_of(&run->out);
     ref->largest_out = largest(ref->out, outputs);
-    restore_inputs(run, ref);
+    fv_op_run_restore(run, ref);
     fv_op_run_backward(run);
     expect_inputs_kept(run, ref, "after backward");
     expect_same_bits(run, &run->out, ref->out, "out", 0, "after backward");
     for (int i = 0; i < run->check->inputs; i++) {
         if (!run->call.d_in[i]) continue;
         if (!all_finite(run->d_in[i].data, fv_shape_count(run->spec.in[i])))
-            complain(run->check, "d_in[%d] holds values that are not finite", i);
+            fv_gradcheck_complain(run->check, "d_in[%d] holds values that are not finite", i);
         ref->d_in[i] = copy_of(&run->d_in[i]);
     }
 }
@@ -306,7 +299,7 @@ static double difference(fv_op_run *run, const reference *ref, int input, size_t
     double *sums = calloc(outputs, sizeof *sums);
     assert_non_null(sums);
     for (int k = 0; k < 4; k++) {
-        restore_inputs(run, ref);
+        fv_op_run_restore(run, ref);
         double step = steps[k] * FV_GRADCHECK_STEP;
         if (direction)
             for (size_t i = 0; i < count; i++) moved[i] += (fv_real)(step * direction[i]);
@@ -318,7 +311,7 @@ static double difference(fv_op_run *run, const reference *ref, int input, size_t
     double derivative = 0;
     for (size_t i = 0; i < outputs; i++) derivative += sums[i] * (double)ref->d_out[i];
     free(sums);
-    restore_inputs(run, ref);
+    fv_op_run_restore(run, ref);
     return derivative / (12 * FV_GRADCHECK_STEP);
 }
 
@@ -327,8 +320,9 @@ static void compare_element(fv_op_run *run, const reference *ref, int input, siz
     if (fabs(found - expected) > allowed) {
         fv_shape s = run->spec.in[input];
         size_t c = (size_t)s.c, w = (size_t)s.w, h = (size_t)s.h;
-        complain(run->check, "d_in[%d] at (n %zu, y %zu, x %zu, c %zu) is %.12g, differences say %.12g (allowed %.1g)",
-                 input, at / c / w / h, at / c / w % h, at / c % w, at % c, found, expected, allowed);
+        fv_gradcheck_complain(run->check,
+                              "d_in[%d] at (n %zu, y %zu, x %zu, c %zu) is %.12g, differences say %.12g (allowed %.1g)",
+                              input, at / c / w / h, at / c / w % h, at / c % w, at % c, found, expected, allowed);
     }
 }
 
@@ -348,8 +342,9 @@ static void compare_direction(fv_op_run *run, const reference *ref, int input, f
     double outputs = (double)fv_shape_count(run->spec.out);
     double allowed = fmax(FV_GRADCHECK_TOLERANCE * sqrt(length2), 1e-9 * ref->largest_out * sqrt(outputs));
     if (fabs(found - expected) > allowed)
-        complain(run->check, "d_in[%d] along a random direction is %.12g, differences say %.12g (allowed %.1g)", input,
-                 found, expected, allowed);
+        fv_gradcheck_complain(run->check,
+                              "d_in[%d] along a random direction is %.12g, differences say %.12g (allowed %.1g)", input,
+                              found, expected, allowed);
 }
 
 /* How many elements of in[input] to compare: all of a small tensor, fewer where each difference takes long. */
@@ -379,12 +374,12 @@ static void compare_threads(fv_op_run *run, const reference *ref) {
         char when[32];
         snprintf(when, sizeof when, "with %d threads", threads);
         fv_threads_set(threads);
-        restore_inputs(run, ref);
+        fv_op_run_restore(run, ref);
         fv_op_run_forward(run);
         expect_same_bits(run, &run->out, ref->out, "out", 0, when);
         for (int i = 0; i < run->check->inputs; i++)
             expect_same_bits(run, &run->in[i], ref->in_after[i], "in", i, when);
-        restore_inputs(run, ref);
+        fv_op_run_restore(run, ref);
         fv_op_run_backward(run);
         for (int i = 0; i < run->check->inputs; i++)
             if (ref->d_in[i]) expect_same_bits(run, &run->d_in[i], ref->d_in[i], "d_in", i, when);
@@ -401,8 +396,8 @@ static void expect_gradient(const fv_op_run *run, const reference *ref, int inpu
     for (size_t i = 0; i < count; i++) {
         double expected = base + (double)ref->d_in[input][i];
         if (!(fabs((double)found[i] - expected) <= allowed))
-            complain(run->check, "d_in[%d] %s: element %zu is %.17g, expected %.17g", input, when, i, (double)found[i],
-                     expected);
+            fv_gradcheck_complain(run->check, "d_in[%d] %s: element %zu is %.17g, expected %.17g", input, when, i,
+                                  (double)found[i], expected);
     }
 }
 
@@ -439,11 +434,11 @@ static void compare_in_place(fv_op_run *run, const reference *ref) {
     expect_same_bits(run, &run->in[0], ref->out, "out", 0, "in place");
     run->call.out = run->out.data;
     if (!ref->d_in[0]) return;
-    restore_inputs(run, ref);
+    fv_op_run_restore(run, ref);
     fv_op_run_forward(run);
     memcpy(run->d_in[0].data, ref->d_out, run->d_out.bytes);
     run->call.d_out = run->d_in[0].data;
-    restore_inputs(run, ref);
+    fv_op_run_restore(run, ref);
     fv_op_run_backward(run);
     for (int i = 0; i < run->check->inputs; i++)
         if (ref->d_in[i]) expect_same_bits(run, &run->d_in[i], ref->d_in[i], "d_in", i, "in place");
@@ -460,6 +455,7 @@ void fv_gradcheck_run(const fv_gradcheck *check) {
     compare_add(&run, &ref);
     compare_single(&run, &ref);
     compare_in_place(&run, &ref);
+    fv_gradcheck_contract(&run, &ref);
     compare_with_differences(&run, &ref);
     reference_free(&ref);
     fv_op_run_end(&run);
@@ -469,9 +465,11 @@ void fv_gradcheck_refused(const fv_gradcheck *check, const char *part) {
     fv_op_spec spec;
     make_spec(&spec, check);
     fv_status status = check->op->infer(&spec, "decoder.layer");
-    if (status != FV_BAD_INPUT) complain(check, "infer returned %d, expected FV_BAD_INPUT", (int)status);
-    if (!strstr(fv_error(), part)) complain(check, "infer said \"%s\", expected \"%s\" in it", fv_error(), part);
-    if (!strstr(fv_error(), "decoder.layer")) complain(check, "infer said \"%s\" without the layer's name", fv_error());
+    if (status != FV_BAD_INPUT) fv_gradcheck_complain(check, "infer returned %d, expected FV_BAD_INPUT", (int)status);
+    if (!strstr(fv_error(), part))
+        fv_gradcheck_complain(check, "infer said \"%s\", expected \"%s\" in it", fv_error(), part);
+    if (!strstr(fv_error(), "decoder.layer"))
+        fv_gradcheck_complain(check, "infer said \"%s\" without the layer's name", fv_error());
 }
 
 void fv_expect_near(double found, double expected, double tolerance, const char *what, const char *file, int line) {

@@ -193,7 +193,8 @@ static void shared_parameter(void **state) {
     check_block(twice_the_same, (fv_shape){2, 3, 4, 5});
 }
 
-/* The same numbers from a plan that keeps everything apart for backward and one that reuses all it can. */
+/* The same numbers from a plan that keeps what backward needs and one that reuses all it can and fuses: the same but for
+   the rounding of another order of operations. */
 static void inference_plan_equals_training_plan(void **state) {
     (void)state;
     static const build_function builds[] = {separable, residual_wider, inverted_with_skip, squeeze_and_excite,
@@ -203,7 +204,10 @@ static void inference_plan_equals_training_plan(void **state) {
         harness_make(&train, builds[i], (fv_shape){2, 6, 4, 5}, FV_PLAN_TRAIN);
         harness_make(&infer, builds[i], (fv_shape){2, 6, 4, 5}, FV_PLAN_INFER);
         assert_true(fv_plan_bytes(infer.plan) < fv_plan_bytes(train.plan));
-        assert_true(loss_of(&train) == loss_of(&infer));
+        fv_plan_forward(train.plan, false, 3, 4);
+        fv_plan_forward(infer.plan, false, 3, 4);
+        double a = *fv_plan_data(train.plan, train.loss), b = *fv_plan_data(infer.plan, infer.loss);
+        assert_true(fabs(a - b) <= 1e-12 * fabs(a));
         harness_free(&train);
         harness_free(&infer);
     }

@@ -18,12 +18,12 @@ for line in Path(sys.argv[1]).read_text().splitlines():
         row = json.loads(rest)
         rates[who, threads].append(8 / row["median_s"])
         memory[who].append(row["peak_mib"])
-        torch = row["torch"]
+        torch = row["engine"]
 names = [line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-titles = {"fovea": "fovea, whole training loop", "stock": f"PyTorch {torch}, bare step", "tuned": f"PyTorch {torch}, bare step, allocator tuned"}
+titles = {"fovea": "fovea, whole training loop", "stock": f"{torch}, bare step", "tuned": f"{torch}, bare step, allocator tuned"}
 print(f"""# A training step beside PyTorch
 
-`tests/slow/training_step.sh PEER_BENCH PYTHON`: mobilenetv2_unet, batch 8, 256x256, float32; medians of three alternating rounds. {date.today()}, {len(names)} x
+`tests/slow/training_step.sh PYTHON`: mobilenetv2_unet, batch 8, 256x256, float32; medians of three alternating rounds. {date.today()}, {len(names)} x
 {names[0]}. fovea's figure is the whole loop with loader and augmentation, PyTorch's forward, loss, backward and Adam on one fixed batch.
 
 | | images/s, 1 thread | images/s, 2 threads | peak memory of the process, MiB |

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Speed and memory of a training step of mobilenetv2_unet (batch 8, 256x256) beside PyTorch's: writes docs/results/training_step.md.
-# usage: tests/slow/training_step.sh PEER_BENCH PYTHON    the script that times PyTorch, and a Python that has torch
+# usage: tests/slow/training_step.sh PYTHON    a Python that has torch: that of `make bench-peers` is build/peers/venv/bin/python
 # Alternates fovea and PyTorch (stock, and with its memory allocator tuned) three times and takes medians. fovea's figure is of the
 # whole training loop on Drishti-GS with its loader, PyTorch's of the bare step.
 set -eu
 cd "$(dirname "$0")/../.."
 fovea=${BUILD:-build}/fovea
-peer=$1 python=$2
+peer=tools/peers/peer_bench.py python=$1
 export FOVEA_DATA="${FOVEA_DATA:-../shared/data}"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

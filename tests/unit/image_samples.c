@@ -188,6 +188,41 @@ sample_file sample_png(uint32_t width, uint32_t height, int depth, int color_typ
     return png;
 }
 
+static int paeth(int left, int above, int corner) {
+    int guess = left + above - corner;
+    int to_left = abs(guess - left), to_above = abs(guess - above), to_corner = abs(guess - corner);
+    return to_left <= to_above && to_left <= to_corner ? left : to_above <= to_corner ? above : corner;
+}
+
+/* What the filter makes of byte i of a row; `above` is NULL in the first row. */
+static uint8_t filtered(const uint8_t *row, const uint8_t *above, size_t i, size_t samples, int filter) {
+    int left = i >= samples ? row[i - samples] : 0, up = above ? above[i] : 0;
+    int corner = above && i >= samples ? above[i - samples] : 0;
+    int guess[5] = {0, left, up, (left + up) / 2, paeth(left, up, corner)};
+    return (uint8_t)(row[i] - guess[filter]);
+}
+
+sample_file sample_png_filtered(uint32_t width, uint32_t height, int color_type, size_t samples,
+                                const uint8_t *pixels) {
+    sample_file png = sample_png(width, height, 8, color_type, NULL, 0), raw = {0}, nothing = {0};
+    size_t stride = width * samples;
+    png.bytes = 33; /* signature and IHDR */
+    for (uint32_t y = 0; y < height; y++) {
+        const uint8_t *row = pixels + y * stride, *above = y > 0 ? row - stride : NULL;
+        append(&raw, (uint8_t[]){(uint8_t)(y % 5)}, 1);
+        for (size_t i = 0; i < stride; i++)
+            append(&raw, (uint8_t[]){filtered(row, above, i, samples, (int)(y % 5))}, 1);
+    }
+    sample_file stream = stored_deflate(&raw), first = {stream.data, stream.bytes / 3};
+    sample_file rest = {stream.data + first.bytes, stream.bytes - first.bytes};
+    append_chunk(&png, "IDAT", &first);
+    append_chunk(&png, "IDAT", &rest);
+    append_chunk(&png, "IEND", &nothing);
+    free(raw.data);
+    free(stream.data);
+    return png;
+}
+
 typedef struct bit_writer {
     sample_file *out;
     uint32_t bits;

@@ -27,6 +27,8 @@ sample_file sample_jpeg_oriented(int orientation, bool big_endian);
 /* PNG of any depth and color type with the rows given (each width * samples * depth / 8 bytes, without filter byte). */
 sample_file sample_png(uint32_t width, uint32_t height, int depth, int color_type, const uint8_t *rows,
                        size_t row_bytes);
+/* 8-bit PNG whose row y has filter y % 5, its pixels in two chunks; `samples` a pixel, as the color type has. */
+sample_file sample_png_filtered(uint32_t width, uint32_t height, int color_type, size_t samples, const uint8_t *pixels);
 /* Replaces the check sum of the chunk that begins at `offset`. */
 void sample_png_seal(sample_file *png, size_t offset);
 

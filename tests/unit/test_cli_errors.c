@@ -67,6 +67,8 @@ static void every_command_has_help(void **state) {
         {{"data", "augment", "--help"}, {"--out", "--count"}},
         {{"phantom", "--help"}, {"--out", "--count", "--seed", "--side"}},
         {{"inspect", "-h"}, {"--batch"}},
+        {{"bench", "--help"},
+         {"--model", "--mode", "--batch", "--size", "--seconds", "--json", "--profile", "--kernels"}},
     };
     static const char *const common[] = {"--threads N", "--quiet", "--help", "examples:\n  fovea ",
                                          "exit codes: 0 good"};
@@ -87,7 +89,7 @@ static void the_program_itself(void **state) {
     (void)state;
     const command_result *result = FOVEA("--help");
     command_expect_good(result);
-    static const char *const names[] = {"train", "eval", "predict", "data", "phantom", "inspect"};
+    static const char *const names[] = {"train", "eval", "predict", "data", "phantom", "inspect", "bench"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) assert_non_null(strstr(result->out, names[i]));
     assert_non_null(strstr(result->out, "not a medical device"));
     command_expect_good(FOVEA("--version"));
@@ -130,7 +132,9 @@ static void wrong_overrides(void **state) {
         {"model.classes=disc panel", "no class can be named panel"},
         {"preprocess.clahe_clip=0", "command line: [preprocess] clahe_clip = 0: must be a number from 0.01 to 1000"},
         {"model.classes=disc macula", "class macula has no mask in the training split"},
-        {"model.network=unet", "command line: [model] network = unet"},
+        {"model.network=vgg", "command line: [model] network = vgg"},
+        {"model.network=unet", "[model] width = 0.1: the width multiplier 0.1 does not fit: unet has none"},
+        {"model.base=16", "command line: [model] base = 16: the base of 16 filters does not fit: mobilenetv2_unet"},
         {"model.encoder_weights=no.safetensors",
          "command line: [model] encoder_weights = no.safetensors: no such file"},
         {"data.manifest=no.csv", "command line: [data] manifest = no.csv: there is no file no.csv"},

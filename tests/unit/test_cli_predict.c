@@ -203,6 +203,60 @@ static void flips_change_the_result(void **state) {
     free(b);
 }
 
+static double elapsed_ms(const struct timespec *since) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return 1e3 * (double)(now.tv_sec - since->tv_sec) + 1e-6 * (double)(now.tv_nsec - since->tv_nsec);
+}
+
+/* Every stage is there, together they are the total, and the total is no more than the process took. */
+static void times_by_stage(void **state) {
+    (void)state;
+    static const char *const stages[] = {"start", "read_model", "decode",      "enhance", "network",
+                                         "masks", "measures",   "write_masks", "overlay", "panel"};
+    struct timespec begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    const command_result *result =
+        FOVEA("predict", "run", "photos/wide.png", "--out", "timed", "--times", "--quiet", "--threads", "1");
+    double process_ms = elapsed_ms(&begin), sum = 0;
+    command_expect_good(result);
+    size_t bytes;
+    char *text = command_file("timed/wide.json", &bytes);
+    cJSON *root = cJSON_Parse(text);
+    const cJSON *times = cJSON_GetObjectItemCaseSensitive(root, "times_ms");
+    assert_int_equal(cJSON_GetArraySize(times), 11);
+    for (int i = 0; i < 10; i++) {
+        assert_true(number_of(times, stages[i]) >= 0);
+        assert_non_null(strstr(result->err, stages[i]));
+        sum += number_of(times, stages[i]);
+    }
+    assert_true(number_of(times, "network") > 0 && number_of(times, "overlay") > 0);
+    assert_true(fabs(number_of(times, "total") - sum) < 1e-2);
+    assert_true(sum <= process_ms);
+    cJSON_Delete(root);
+    free(text);
+    text = command_file("one/wide.json", &bytes); /* made without the option */
+    assert_null(strstr(text, "times_ms"));
+    free(text);
+}
+
+/* Under 10 ms where nothing else runs (docs/results/predict.md); sanitizers and busy machines get more. */
+static void starts_at_once(void **state) {
+    (void)state;
+    double best = 1e9;
+    for (int i = 0; i < 20; i++) {
+        struct timespec begin;
+        clock_gettime(CLOCK_MONOTONIC, &begin);
+        command_expect_good(FOVEA("predict", "--help"));
+        best = fmin(best, elapsed_ms(&begin));
+    }
+#if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
+    assert_true(best < 1000);
+#else
+    assert_true(best < 50);
+#endif
+}
+
 /* A second run that fails half-way: no JSON of the first stands beside masks of the second. */
 static void no_old_json_beside_new_masks(void **state) {
     (void)state;
@@ -382,6 +436,8 @@ int main(void) {
         cmocka_unit_test(folder_of_many_formats),
         cmocka_unit_test(phantoms_of_the_run),
         cmocka_unit_test(threads_do_not_change_results),
+        cmocka_unit_test(times_by_stage),
+        cmocka_unit_test(starts_at_once),
         cmocka_unit_test(flips_change_the_result),
         cmocka_unit_test(no_old_json_beside_new_masks),
         cmocka_unit_test(results_among_the_photographs),

@@ -236,6 +236,16 @@ static void exploding_loss_names_the_layer(void **state) {
     command_expect_same_file("before", "explodes/last.safetensors");
 }
 
+/* Some values are computed twice then, into the same bits. */
+static void a_memory_limit_ends_in_the_same_bits(void **state) {
+    (void)state;
+    command_expect_good(
+        FOVEA("train", "tiny.ini", LONG_RUN, "run.dir=limited", "train.memory=1.8MiB", "--quiet", "--threads", "1"));
+    expect_ended_as_whole("limited");
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "run.dir=small", "train.memory=100kB", "--threads", "1"), 3,
+                     "the limit is 0.1 MiB; raise train.memory");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_folder_holds_everything),
@@ -247,6 +257,7 @@ int main(void) {
         cmocka_unit_test(sigkill_at_random_moments),
         cmocka_unit_test(two_threads_end_in_the_same_bits),
         cmocka_unit_test(fresh_starts_over),
+        cmocka_unit_test(a_memory_limit_ends_in_the_same_bits),
         cmocka_unit_test(exploding_loss_names_the_layer),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);

@@ -170,6 +170,22 @@ static void png_16_bit(void **state) {
                   (uint8_t[]){0, 0, 1, 255, 254, 128, 18, 1, 1});
 }
 
+static void png_filters(void **state) {
+    (void)state;
+    enum { WIDTH = 23, HEIGHT = 17 };
+    static const struct {
+        int color_type, samples, kept;
+    } kinds[] = {{PNG_GREY, 1, 1}, {PNG_GREY_ALPHA, 2, 1}, {PNG_RGB, 3, 3}, {PNG_RGB_ALPHA, 4, 3}};
+    for (int k = 0; k < 4; k++) {
+        uint8_t pixels[WIDTH * HEIGHT * 4], expected[WIDTH * HEIGHT * 3];
+        for (int i = 0; i < WIDTH * HEIGHT * 4; i++) pixels[i] = (uint8_t)(i * i * 31 / 7 + i / 50);
+        for (int i = 0; i < WIDTH * HEIGHT * kinds[k].kept; i++)
+            expected[i] = pixels[i / kinds[k].kept * kinds[k].samples + i % kinds[k].kept];
+        expect_pixels(sample_png_filtered(WIDTH, HEIGHT, kinds[k].color_type, (size_t)kinds[k].samples, pixels), 0,
+                      WIDTH, HEIGHT, kinds[k].kept, expected);
+    }
+}
+
 static void png_truncated(void **state) {
     (void)state;
     static const uint8_t rows[36] = {1, 2, 3};
@@ -378,6 +394,7 @@ int main(void) {
         cmocka_unit_test(jpeg_of_other_kinds),
         cmocka_unit_test(png_8_bit),
         cmocka_unit_test(png_16_bit),
+        cmocka_unit_test(png_filters),
         cmocka_unit_test(png_truncated),
         cmocka_unit_test(png_damaged),
         cmocka_unit_test(png_bomb),

@@ -11,6 +11,7 @@
 typedef struct depthwise_case {
     fv_window window;
     int channels, row, row_end;
+    int64_t x_stride;
     bool add;
     size_t x_count, y_count, w_count;
     check_array x, y, w; /* y: gradients of the result */
@@ -20,9 +21,9 @@ static void describe(const depthwise_case *t) {
     const fv_window *w = &t->window;
     check_case(
         "in %dx%d, out %dx%d, kernel %dx%d, stride %d, dilation %d, top %d, left %d, %d channels, rows %d to %d, "
-        "add %d",
+        "pixels of x %d apart, add %d",
         w->in_h, w->in_w, w->out_h, w->out_w, w->kernel_h, w->kernel_w, w->stride, w->dilation, w->top, w->left,
-        t->channels, t->row, t->row_end, t->add);
+        t->channels, t->row, t->row_end, (int)t->x_stride, t->add);
 }
 
 /* The formula of the header ---------------------------------------------------------------------------- */
@@ -38,7 +39,7 @@ static void visit_all(const depthwise_case *t, void (*visit)(void *context, size
                     int y = i * g->stride + u * g->dilation - g->top, x = j * g->stride + v * g->dilation - g->left;
                     if (y < 0 || y >= g->in_h || x < 0 || x >= g->in_w) continue;
                     for (int c = 0; c < t->channels; c++)
-                        visit(context, ((size_t)y * (size_t)g->in_w + (size_t)x) * (size_t)t->channels + (size_t)c,
+                        visit(context, ((size_t)y * (size_t)g->in_w + (size_t)x) * (size_t)t->x_stride + (size_t)c,
                               (size_t)(u * g->kernel_w + v) * (size_t)t->channels + (size_t)c,
                               ((size_t)i * (size_t)g->out_w + (size_t)j) * (size_t)t->channels + (size_t)c);
                 }
@@ -73,10 +74,12 @@ static double *sums_of(const depthwise_case *t, size_t count,
     return f.sums;
 }
 
-/* Rows row .. row_end - 1 of `width` numbers, on top of what `result` holds with add. */
-static void write_rows(const depthwise_case *t, const double *sums, size_t width, bool add, check_array *result) {
+/* Rows row .. row_end - 1 of `width` numbers, on top of what `result` holds with add; what lies between the pixels,
+   which stand `stride` numbers apart, stays. */
+static void write_rows(const depthwise_case *t, const double *sums, size_t width, size_t stride, bool add,
+                       check_array *result) {
     for (size_t e = (size_t)t->row * width; e < (size_t)t->row_end * width; e++)
-        result->data[e] = (float)((add ? (double)result->data[e] : 0) + sums[e]);
+        if (e % stride < (size_t)t->channels) result->data[e] = (float)((add ? (double)result->data[e] : 0) + sums[e]);
 }
 
 /* Comparisons ------------------------------------------------------------------------------------------ */
@@ -112,12 +115,13 @@ static void compare_forward(const depthwise_case *t, int kind) {
         check_free(&expected);
         expected = check_copy(&residual);
     }
-    write_rows(t, sums, t->y_count / (size_t)t->window.out_h, false, &expected);
+    write_rows(t, sums, t->y_count / (size_t)t->window.out_h, channels, false, &expected);
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
         if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
         check_array y = kind == IN_PLACE ? check_copy(&residual) : check_unset(t->y_count);
         if (kind == IN_PLACE) e.residual = y.data;
-        (*v)->forward(&t->window, t->channels, t->x.data, t->w.data, t->row, t->row_end, kind ? &e : NULL, y.data);
+        (*v)->forward(&t->window, t->channels, t->x.data, t->x_stride, t->w.data, t->row, t->row_end, kind ? &e : NULL,
+                      y.data);
         expect_same("forward", &y, &expected, 2e-6);
         check_free(&y);
     }
@@ -130,11 +134,11 @@ static void compare_forward(const depthwise_case *t, int kind) {
 static void compare_data(const depthwise_case *t) {
     double *sums = sums_of(t, t->x_count, add_data);
     check_array expected = t->add ? check_filled(t->x_count, 0.5f) : check_unset(t->x_count);
-    write_rows(t, sums, t->x_count / (size_t)t->window.in_h, t->add, &expected);
+    write_rows(t, sums, t->x_count / (size_t)t->window.in_h, (size_t)t->x_stride, t->add, &expected);
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
         if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
         check_array dx = t->add ? check_filled(t->x_count, 0.5f) : check_unset(t->x_count);
-        (*v)->data(&t->window, t->channels, t->y.data, t->w.data, t->row, t->row_end, t->add, dx.data);
+        (*v)->data(&t->window, t->channels, t->y.data, t->w.data, t->row, t->row_end, t->add, dx.data, t->x_stride);
         expect_same("data gradient", &dx, &expected, 2e-6);
         check_free(&dx);
     }
@@ -149,7 +153,7 @@ static void compare_weight(const depthwise_case *t) {
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
         if (!check_variant((*v)->level) || !(*v)->accepts(&t->window, t->channels)) continue;
         check_array dw = check_filled(t->w_count, 0.5f);
-        (*v)->weight(&t->window, t->channels, t->x.data, t->y.data, t->row, t->row_end, dw.data);
+        (*v)->weight(&t->window, t->channels, t->x.data, t->x_stride, t->y.data, t->row, t->row_end, dw.data);
         expect_same("weight gradient", &dw, &expected, 5e-6);
         check_free(&dw);
     }
@@ -159,8 +163,8 @@ static void compare_weight(const depthwise_case *t) {
 
 /* All rows, and a range in the middle. */
 static void compare_all(const fv_window *w, int channels) {
-    depthwise_case t = {.window = *w, .channels = channels};
-    t.x_count = (size_t)(w->in_h * w->in_w * channels);
+    depthwise_case t = {.window = *w, .channels = channels, .x_stride = channels % 2 ? channels + 5 : channels};
+    t.x_count = (size_t)(w->in_h * w->in_w) * (size_t)t.x_stride;
     t.y_count = (size_t)(w->out_h * w->out_w * channels);
     t.w_count = (size_t)(w->kernel_h * w->kernel_w * channels);
     t.x = check_random(t.x_count, -1, 1, 1);
@@ -227,7 +231,7 @@ static void nan_passes(void **state) {
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
         check_case("NaN");
         if (!check_variant((*v)->level)) continue;
-        (*v)->forward(&w, 17, x.data, weight.data, 0, 3, &e, expected.data);
+        (*v)->forward(&w, 17, x.data, 17, weight.data, 0, 3, &e, expected.data);
         for (size_t k = 0; k < expected.count; k++)
             assert_true((bool)isnan(expected.data[k]) == (k / 17 % 12 < 3 && k / 17 / 12 < 2));
     }
@@ -267,7 +271,7 @@ static void run_forward(void *context) {
     size_t x = (size_t)(b->window.in_h * b->window.in_w * b->channels);
     size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
     for (int n = 0; n < b->images; n++)
-        b->kernel->forward(&b->window, b->channels, b->x + (size_t)n * x, b->w, 0, b->window.out_h,
+        b->kernel->forward(&b->window, b->channels, b->x + (size_t)n * x, b->channels, b->w, 0, b->window.out_h,
                            b->epilogue.scale ? &b->epilogue : NULL, b->y + (size_t)n * y);
 }
 
@@ -283,7 +287,7 @@ static void run_data(void *context) {
     size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
     for (int n = 0; n < b->images; n++)
         b->kernel->data(&b->window, b->channels, b->y + (size_t)n * y, b->w, 0, b->window.in_h, false,
-                        b->x + (size_t)n * x);
+                        b->x + (size_t)n * x, b->channels);
 }
 
 static void run_weight(void *context) {
@@ -291,8 +295,8 @@ static void run_weight(void *context) {
     size_t x = (size_t)(b->window.in_h * b->window.in_w * b->channels);
     size_t y = (size_t)(b->window.out_h * b->window.out_w * b->channels);
     for (int n = 0; n < b->images; n++)
-        b->kernel->weight(&b->window, b->channels, b->x + (size_t)n * x, b->y + (size_t)n * y, 0, b->window.out_h,
-                          b->dw);
+        b->kernel->weight(&b->window, b->channels, b->x + (size_t)n * x, b->channels, b->y + (size_t)n * y, 0,
+                          b->window.out_h, b->dw);
 }
 
 static void bench_shape(int size, int channels, int stride, int images) {

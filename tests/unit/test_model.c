@@ -38,13 +38,60 @@ static fv_model *make(const fv_model_spec *spec, uint64_t seed) {
     return model;
 }
 
+/* Field by field: what pads the struct may differ. */
+static void expect_same_spec(const fv_model_spec *a, const fv_model_spec *b) {
+    assert_string_equal(a->network, b->network);
+    assert_float_equal(a->width, b->width, 0);
+    assert_int_equal(a->base, b->base);
+    assert_int_equal(a->convention, b->convention);
+    assert_int_equal(a->classes, b->classes);
+    for (int c = 0; c < a->classes; c++) {
+        assert_string_equal(a->class_names[c], b->class_names[c]);
+        assert_float_equal(a->thresholds[c], b->thresholds[c], 0);
+    }
+    const fv_preprocess *p = &a->preprocess, *q = &b->preprocess;
+    assert_int_equal(p->size, q->size);
+    assert_int_equal(p->work_size, q->work_size);
+    assert_int_equal(p->fit, q->fit);
+    assert_int_equal(p->enhance, q->enhance);
+    assert_float_equal(p->clahe_clip, q->clahe_clip, 0);
+    assert_int_equal(p->clahe_tiles, q->clahe_tiles);
+    assert_int_equal(p->normalise, q->normalise);
+}
+
 static void file_holds_all_that_inference_needs(void **state) {
     (void)state;
     fv_model_spec spec = small_spec();
     fv_model *model = make(&spec, 3), *read;
     assert_int_equal(fv_model_save(model, temporary_path("m.safetensors")), FV_OK);
     if (fv_model_load(temporary_path("m.safetensors"), &read) != FV_OK) fail_msg("%s", fv_error());
-    assert_memory_equal(&read->spec, &model->spec, sizeof spec);
+    expect_same_spec(&read->spec, &model->spec);
+    assert_memory_equal(read->params.values, model->params.values, model->params.total * sizeof(float));
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static fv_model_spec base_spec(const char *network, int base) {
+    fv_model_spec spec = small_spec();
+    snprintf(spec.network, sizeof spec.network, "%s", network);
+    spec.width = 1;
+    spec.base = base;
+    return spec;
+}
+
+static void file_holds_the_base(void **state) {
+    (void)state;
+    fv_model_spec narrow = base_spec("resunet", 16), standard = base_spec("unet", 0);
+    fv_model *model = make(&narrow, 3), *read;
+    assert_int_equal(fv_model_save(model, temporary_path("r.safetensors")), FV_OK);
+    assert_int_equal(fv_model_load(temporary_path("r.safetensors"), &read), FV_OK);
+    assert_int_equal(read->spec.base, 16);
+    fv_model_free(read);
+    fv_model_free(model);
+    model = make(&standard, 3); /* what was left to the network is settled in the file */
+    assert_int_equal(fv_model_save(model, temporary_path("u.safetensors")), FV_OK);
+    assert_int_equal(fv_model_load(temporary_path("u.safetensors"), &read), FV_OK);
+    assert_int_equal(read->spec.base, 32);
     assert_memory_equal(read->params.values, model->params.values, model->params.total * sizeof(float));
     fv_model_free(read);
     fv_model_free(model);
@@ -141,6 +188,41 @@ static void impossible_specs_are_refused(void **state) {
     spec.preprocess.clahe_clip = 0;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "must be above 0"));
+}
+
+static void expect_spec_refused(fv_model_spec spec, const char *part) {
+    assert_int_equal(fv_model_spec_check(&spec), FV_BAD_INPUT);
+    if (!strstr(fv_error(), part)) fail_msg("expected \"%s\" in: %s", part, fv_error());
+}
+
+/* Each network has either a width or a base, and asks for sizes of its own. */
+static void width_base_and_size_fit_the_network(void **state) {
+    (void)state;
+    fv_model_spec spec = base_spec("unet", 24);
+    assert_int_equal(fv_model_spec_check(&spec), FV_OK);
+    spec.preprocess.size = 80;
+    assert_int_equal(fv_model_spec_check(&spec), FV_OK);
+    spec.preprocess.size = 72;
+    expect_spec_refused(spec, "multiple of 16 in 32 .. 4096, for example 64");
+    spec = base_spec("mobilenetv2_se_unet", 0);
+    spec.preprocess.size = 80;
+    expect_spec_refused(spec, "mobilenetv2_se_unet halves it 5 times");
+    expect_spec_refused(base_spec("unet", 12), "multiple of 8");
+    expect_spec_refused(base_spec("resunet", 136), "8 .. 128");
+    expect_spec_refused(base_spec("mobilenetv2_unet", 32), "set model.width instead");
+    expect_spec_refused(base_spec("mobilenet", 0), "known: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet");
+    spec = base_spec("resunet", 0);
+    spec.width = 0.5;
+    expect_spec_refused(spec, "set model.base instead");
+}
+
+static void encoder_weights_need_an_encoder(void **state) {
+    (void)state;
+    fv_model_spec spec = base_spec("unet", 8);
+    fv_model *model = make(&spec, 1);
+    assert_int_equal(fv_model_load_encoder(model, "weights.safetensors"), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "no MobileNetV2 encoder"));
+    fv_model_free(model);
 }
 
 static void expect_class_refused(const char *first, const char *second, const char *part) {
@@ -274,11 +356,14 @@ static void flips_give_the_mean_of_four_views(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_holds_all_that_inference_needs),
+        cmocka_unit_test(file_holds_the_base),
         cmocka_unit_test(seeds_differ_and_repeat),
         cmocka_unit_test(width_multiplier_rounds_as_keras),
         cmocka_unit_test(strange_files_are_refused),
         cmocka_unit_test(weights_of_another_network_are_refused),
         cmocka_unit_test(impossible_specs_are_refused),
+        cmocka_unit_test(width_base_and_size_fit_the_network),
+        cmocka_unit_test(encoder_weights_need_an_encoder),
         cmocka_unit_test(class_names_are_plain_words),
         cmocka_unit_test(flips_give_the_mean_of_four_views),
         cmocka_unit_test(inference_memory_is_reused),

@@ -23,6 +23,7 @@ static void params_make(fv_params *params) {
     fv_params_declare(params, "decoder.bias", vector, FV_INIT_ZERO, 1, 1, true, &index);
     fv_params_declare(params, "decoder.mean", vector, FV_INIT_ZERO, 1, 1, false, &index);
     assert_int_equal(fv_params_allocate(params, 1), FV_OK);
+    assert_int_equal(fv_params_allocate_gradients(params), FV_OK);
     for (int p = 0; p < params->count; p++)
         for (size_t i = 0; i < params->list[p].count; i++) {
             params->values[params->list[p].offset + i] = (float)(0.5 + 0.001 * (double)(i % 100));

@@ -154,9 +154,26 @@ static void initial_values_have_their_distribution(void **state) {
     m = measure(&params, lecun);
     bound = 1.0 / 24;
     assert_true(m.low >= -bound && m.low < -0.999 * bound && m.high <= bound && m.high > 0.999 * bound);
-    for (size_t i = 0; i < params.total; i++) assert_true(params.gradients[i] == 0);
     assert_int_equal((uintptr_t)params.values % FV_ALIGNMENT, 0);
-    assert_int_equal((uintptr_t)params.gradients % FV_ALIGNMENT, 0);
+    fv_params_free(&params);
+}
+
+/* Inference shall not pay for them. */
+static void gradients_are_there_when_asked_for(void **state) {
+    (void)state;
+    fv_params params;
+    fv_params_init(&params);
+    declare(&params, "weight", (fv_shape){3, 3, 8, 8}, FV_INIT_HE_NORMAL, 72, 72);
+    assert_int_equal(fv_params_allocate(&params, 5), FV_OK);
+    assert_null(params.gradients);
+    assert_int_equal(fv_params_allocate_gradients(&params), FV_OK);
+    fv_real *gradients = params.gradients;
+    for (size_t i = 0; i < params.total; i++) assert_true(gradients[i] == 0);
+    assert_int_equal((uintptr_t)gradients % FV_ALIGNMENT, 0);
+    gradients[0] = 1;
+    assert_int_equal(fv_params_allocate_gradients(&params), FV_OK); /* again: nothing changes */
+    assert_ptr_equal(params.gradients, gradients);
+    assert_true(gradients[0] == 1);
     fv_params_free(&params);
 }
 
@@ -196,6 +213,7 @@ int main(void) {
         cmocka_unit_test(second_declaration_must_agree),
         cmocka_unit_test(impossible_declarations_are_refused),
         cmocka_unit_test(initial_values_have_their_distribution),
+        cmocka_unit_test(gradients_are_there_when_asked_for),
         cmocka_unit_test(values_depend_on_seed_and_place_only),
         cmocka_unit_test(empty_network_can_be_allocated),
     };

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "fovea/base/rng.h"
+#include "fovea/base/cpu.h"
 #include "fovea/image/blur.h"
 #include "fovea/image/clahe.h"
 #include "fovea/image/preprocess.h"
@@ -336,6 +337,58 @@ static void the_warp_is_zero_outside_and_follows_its_map(void **state) {
     fv_image_free(&image);
 }
 
+/* From image to output at one level of the CPU: bits of every float, also of those between the pixels' channels. */
+static void warp_at(fv_cpu_level level, const fv_image *image, const fv_affine *map, int size, int stride, float *out) {
+    fv_cpu_limit(level);
+    for (int i = 0; i < size * size * stride; i++) out[i] = -7;
+    fv_warp(image, map, size, 1, out, stride);
+}
+
+static void the_warp_has_the_same_bits_at_every_level(void **state) {
+    (void)state;
+    enum { MOST = 70 };
+    static float plain[MOST * MOST * 5], vectors[MOST * MOST * 5];
+    static const int sides[][2] = {{1, 1}, {2, 3}, {3, 2}, {4, 4}, {5, 9}, {17, 16}, {64, 33}, {129, 140}};
+    static const int sizes[] = {1, 7, 8, 9, 64, 65, MOST};
+    for (int i = 0; i < 8 * 7 * 12; i++) {
+        int side = i % 8, size = sizes[i / 8 % 7], turn = i / 56, channels = turn % 2 ? 1 : 3,
+            stride = channels + turn % 3;
+        fv_image image = random_image(sides[side][0], sides[side][1], channels);
+        double scale = (double)image.width / size, angle = turn * 0.55, c = scale * cos(angle), s = scale * sin(angle);
+        fv_affine map = {c, -s, image.width * 0.5 * (1 - cos(angle) + sin(angle)), s, c, image.height * 0.07};
+        warp_at(FV_CPU_SCALAR, &image, &map, size, stride, plain);
+        warp_at(FV_CPU_AVX512, &image, &map, size, stride, vectors);
+        if (memcmp(plain, vectors, (size_t)(size * size * stride) * sizeof *plain) != 0)
+            fail_msg("image %d x %d x %d, size %d, stride %d, angle %g", image.width, image.height, channels, size,
+                     stride, angle);
+        fv_image_free(&image);
+    }
+}
+
+/* A mask is sampled near what is set in it only; the same levels in three channels are sampled everywhere. */
+static void a_mask_is_warped_like_a_photograph(void **state) {
+    (void)state;
+    enum { SIDE = 60, SIZE = 45 };
+    static float one[SIZE * SIZE], three[SIZE * SIZE * 3];
+    for (int i = 0; i < 400; i++) {
+        fv_rng rng = fv_rng_make(9, (uint64_t)i, 0, FV_PURPOSE_TEST);
+        fv_image mask = plain_image(SIDE, SIDE, 1, 0), photo = plain_image(SIDE, SIDE, 3, 0);
+        int left = (int)fv_rng_below(&rng, SIDE), top = (int)fv_rng_below(&rng, SIDE), side = i % 5 ? i % 17 : 0;
+        for (int y = top; y < SIDE && y < top + side; y++)
+            for (int x = left; x < SIDE && x < left + side; x++)
+                for (int c = 0; c < 3; c++)
+                    photo.data[(y * SIDE + x) * 3 + c] = mask.data[y * SIDE + x] = (uint8_t)(90 + x);
+        double angle = i % 3 ? fv_rng_range(&rng, -3, 3) : i % 4 * M_PI / 2, scale = fv_rng_range(&rng, 0.3, 2.5);
+        double c = scale * round(cos(angle) * 1e6) / 1e6, s = scale * round(sin(angle) * 1e6) / 1e6;
+        fv_affine map = {c, -s, SIDE * 0.5 * (1 - c + s), s, c, SIDE * 0.5 * (1 - c - s)};
+        fv_warp(&mask, &map, SIZE, 1, one, 1);
+        fv_warp(&photo, &map, SIZE, 1, three, 3);
+        for (int j = 0; j < SIZE * SIZE; j++) assert_true(one[j] == three[3 * j]);
+        fv_image_free(&mask);
+        fv_image_free(&photo);
+    }
+}
+
 static void the_blur_is_gaussian(void **state) {
     (void)state;
     enum { W = 21, H = 19 };
@@ -401,6 +454,8 @@ int main(void) {
         cmocka_unit_test(sampling_at_odd_ratios_is_bilinear_and_keeps_the_rim),
         cmocka_unit_test(every_pixel_is_read_when_sampling_shrinks_much),
         cmocka_unit_test(the_warp_is_zero_outside_and_follows_its_map),
+        cmocka_unit_test(a_mask_is_warped_like_a_photograph),
+        cmocka_unit_test(the_warp_has_the_same_bits_at_every_level),
         cmocka_unit_test(the_blur_is_gaussian),
         cmocka_unit_test(the_blur_may_be_wider_than_the_image),
         cmocka_unit_test(wrong_arguments_are_explained),

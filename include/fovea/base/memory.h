@@ -25,6 +25,8 @@ void fv_block_free(void *block);
 
 /* calloc(count, size) with a checked product and an fv_fail_memory() sentence on failure. Free with free(). */
 void *fv_allocate(size_t count, size_t size, const char *what);
+/* The same with any values in it: clearing a large piece that is written whole takes as long as writing it. */
+void *fv_allocate_unset(size_t count, size_t size, const char *what);
 
 /* Peak resident memory of this process in bytes (VmHWM); 0 where unknown. */
 size_t fv_memory_peak(void);

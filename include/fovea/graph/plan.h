@@ -1,10 +1,10 @@
-/* A plan makes a graph runnable: it decides which memory each tensor lives in and for how long, allocates one block,
-   and runs the nodes forwards and, for training, backwards. After fv_plan_make() nothing is allocated.
+/* A plan makes a graph runnable: it decides what is run, which memory each tensor lives in and for how long, allocates
+   one block, and runs the nodes forwards and, for training, backwards. After fv_plan_make() nothing is allocated.
 
-   Liveness: time runs over forward nodes 0 .. N-1 and backward nodes N .. 2N-1. A value lives from the node that makes
-   it to the last that reads it, backward ones only where the op's backward_reads says so; a gradient from its first
-   writer to its producer's backward. Blocks are laid out greedily by size at the lowest offset that is free for their
-   whole life. */
+   A plan for inference does batch norm, activation and residual along with the op before them (op/op.h, fv_epilogue). A
+   plan for training keeps no value that is cheap to make again from others that it keeps anyway: a batch norm's output
+   from its input, upsamplings, sums and concatenations of such. In both, the inputs of a concatenation are written
+   straight into its output where the ops can and it does not cost memory. src/graph/plan_layout.h says how. */
 #ifndef FOVEA_GRAPH_PLAN_H
 #define FOVEA_GRAPH_PLAN_H
 
@@ -18,6 +18,11 @@ typedef struct fv_plan fv_plan;
    the scalar to differentiate, FV_NO_VALUE in FV_PLAN_INFER. The graph and its params must outlive the plan. */
 fv_status fv_plan_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,
                        fv_plan **plan);
+/* FV_PLAN_TRAIN in no more than `limit` bytes: if need be, more values are computed twice instead of kept, those first
+   that take the fewest multiplications for the memory they free. The results are the same bits as without a limit.
+   0: no limit. FV_NO_RESOURCE if that is not enough. */
+fv_status fv_plan_make_within(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count,
+                              fv_value loss, size_t limit, fv_plan **plan);
 /* Layout only, without allocating: for `fovea inspect`. */
 fv_status fv_plan_measure(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,
                           size_t *bytes);
@@ -29,10 +34,23 @@ fv_real *fv_plan_data(const fv_plan *plan, fv_value value);
 /* Gradient of an input that needs one (gradient checks); valid after backward. */
 const fv_real *fv_plan_gradient(const fv_plan *plan, fv_value value);
 
-/* Runs all nodes. `training`: batch statistics, dropout drawn from (seed, step). */
+/* Runs all nodes. `training`, which means something to FV_PLAN_TRAIN only: batch statistics, dropout drawn from (seed,
+   step). */
 void fv_plan_forward(fv_plan *plan, bool training, uint64_t seed, uint64_t step);
 /* After a forward of FV_PLAN_TRAIN: writes d loss / d parameter into params->gradients (overwrites them). */
 void fv_plan_backward(fv_plan *plan);
+
+/* Seconds that each node has taken, summed over the runs since fv_plan_profile_start(): arrays in node order. A node
+   that the plan has fused into another one stays at 0; what is made again in backward counts there. */
+typedef struct fv_plan_profile {
+    double *forward, *backward;
+} fv_plan_profile;
+
+/* Begins to measure at 0, also when it was measuring before. A plan that was never asked spends a pointer test a node.
+ */
+fv_status fv_plan_profile_start(fv_plan *plan);
+/* Both arrays are NULL unless it was started. */
+const fv_plan_profile *fv_plan_profile_get(const fv_plan *plan);
 
 /* Runs forward and backward again, looking at every result: the name of the first layer whose output, or gradient, is
    not a finite number; NULL when all are. */

@@ -17,6 +17,8 @@ typedef struct fv_image {
 
 /* Zeroed image. FV_BAD_INPUT for a side below 1 or channels other than 1 and 3, FV_NO_RESOURCE without memory. */
 fv_status fv_image_make(int width, int height, int channels, fv_image *image);
+/* The same with pixels of any value, for those who write them all. */
+fv_status fv_image_make_unset(int width, int height, int channels, fv_image *image);
 void fv_image_free(fv_image *image); /* safe on a zeroed struct, and twice */
 /* `copy` is made anew: what it held before is not freed. */
 fv_status fv_image_copy(const fv_image *source, fv_image *copy);

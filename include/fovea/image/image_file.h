@@ -1,6 +1,6 @@
-/* Image files in and out. JPEG, PNG, BMP (stb_image), GIF (first frame, giflib), TIFF (first page, libtiff); 8 and 16
-   bit (16 is scaled to 8), grey, palette, RGB, RGBA (alpha dropped); EXIF orientation applied (JPEG, TIFF). The format
-   is told by the content, not by the name. */
+/* Image files in and out. JPEG (libjpeg), PNG, BMP (stb_image), GIF (first frame, giflib), TIFF (first page, libtiff);
+   8 and 16 bit (16 is scaled to 8), grey, palette, RGB, RGBA (alpha dropped); EXIF orientation applied (JPEG, TIFF).
+   The format is told by the content, not by the name. */
 #ifndef FOVEA_IMAGE_IMAGE_FILE_H
 #define FOVEA_IMAGE_IMAGE_FILE_H
 
@@ -20,7 +20,7 @@ fv_status fv_image_decode(const void *data, size_t bytes, const char *name, int 
 fv_status fv_image_read_size(const char *path, int *width, int *height);
 /* Whether the name ends like an image that fv_image_read() knows (.jpg .jpeg .png .bmp .gif .tif .tiff, any case). */
 bool fv_image_is_name(const char *path);
-/* PNG of 8 bits, grey or RGB, atomically. Up to 536 MB of pixels. */
+/* PNG of 8 bits, grey or RGB, atomically. Up to 1 GiB of pixels. */
 fv_status fv_image_write_png(const fv_image *image, const char *path);
 
 #endif

@@ -1,9 +1,12 @@
 /* Dense convolutions as matrix products: windows are gathered tile by tile into columns (im2col) that stay in cache,
-   and OpenBLAS does the rest. Three products make a convolution and a transposed one, forwards and backwards:
+   and the tiles of kernel/gemm_tile.h do the rest. Three products make a convolution and a transposed one, forwards and
+   backwards:
 
-     direct      out[p] = bias + sum_t in[window p, tap t] W[t]          convolution; transposed convolution's input
-   gradient transposed  out[window p, tap t] += in[p] W[t]                      transposed convolution; convolution's
-   input gradient weight      dW[t] = sum_p in[window p, tap t]^T out[p]              both
+     direct      out[p] = sum_t in[window p, tap t] W[t]     convolution; transposed convolution's input gradient
+     transposed  out[window p, tap t] += in[p] W[t]          transposed convolution; convolution's input gradient
+     weight      dW[t] = sum_p in[window p, tap t]^T out[p]  both
+
+   Most 3x3 convolutions take the quicker way of kernel/winograd.h.
 
    A tensor is given by its first element and the distance of two pixels in elements, so that a group is a range of its
    channels. Scratch is one piece for each worker of fv_parallel_for(). Nothing depends on the number of threads but the
@@ -14,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fovea/kernel/gemm.h"
 #include "fovea/kernel/window.h"
 
 /* Writes the windows of out-pixels [begin, end), taps [tap_begin, tap_end) of the kernel row by row: columns[p][t][c],
@@ -26,18 +30,15 @@ typedef struct fv_conv_source {
 void fv_conv_gather(const fv_window *window, const fv_conv_source *source, int tap_begin, int tap_end, int64_t begin,
                     int64_t end, fv_real *columns);
 
-/* out{pixels, c_out} = windows{pixels, taps*c_in} weight{taps*c_in, c_out} + bias, or out += with add. */
+/* result{pixels, c_out} = windows{pixels, taps*c_in} weight{taps*c_in, c_out}; its rows are the pixels. */
 typedef struct fv_conv_product {
     fv_window window;
     int c_in, c_out;
     const fv_real *in;
     int in_stride;
-    const fv_real *weight; /* for transposed: as fv_conv_transposed_pack() left it */
-    int weight_stride;     /* distance of two rows; transposed: ignored */
-    const fv_real *bias;   /* {c_out} or NULL */
-    bool add;
-    fv_real *out;
-    int out_stride;
+    const fv_real *weight;
+    int weight_stride; /* distance of two rows; 0: `weight` is as fv_conv_..._pack() left it (transposed: always) */
+    fv_gemm_result result;
     void *scratch; /* fv_threads() times ..._scratch() bytes */
 } fv_conv_product;
 
@@ -50,8 +51,11 @@ void fv_conv_direct(const fv_conv_product *product);
    stride^2 phases, each with its own taps. */
 size_t fv_conv_transposed_scratch(const fv_window *window, int c_in, int c_out);
 void fv_conv_transposed(const fv_conv_product *product);
-/* Orders the taps of a weight {taps, rows, columns} (rows `stride` apart) by phase and makes each {c_in, c_out}: with
-   transpose, rows are c_out and columns c_in. `packed` holds taps*rows*columns elements. */
+
+/* Weights as panels for the products above, in parallel: {taps, rows, columns}, rows `stride` apart, becomes for every
+   tap a matrix {c_in, c_out}; with transpose, rows are c_out and columns c_in. For fv_conv_transposed() the taps are
+   ordered by the phase that they belong to, for fv_conv_direct() they stay as they are. `packed` holds
+   fv_gemm_packed_count(c_out, taps * c_in) elements. */
 typedef struct fv_conv_taps {
     const fv_real *weight;
     int rows, columns, stride;
@@ -59,7 +63,6 @@ typedef struct fv_conv_taps {
 } fv_conv_taps;
 
 void fv_conv_transposed_pack(const fv_window *window, const fv_conv_taps *taps, fv_real *packed);
-/* The same without an order by phases, for fv_conv_direct(): packed[t] = transposed weight[t]. */
 void fv_conv_direct_pack(const fv_window *window, const fv_conv_taps *taps, fv_real *packed);
 
 /* dw{taps, wide_channels, narrow_channels} = sum over window positions of (pixel of the in-side)^T (pixel of the

@@ -64,7 +64,9 @@ typedef struct fv_norm_kernels {
     void (*add_sums)(size_t width, const fv_real *sum, double *total);
 } fv_norm_kernels;
 
-/* The variants, best first, plain C last, then NULL. The functions above take the first that fv_cpu() allows. */
+/* The variants, best first, plain C last, then NULL. */
 extern const fv_norm_kernels *const fv_norm_variants[];
+/* The first that fv_cpu() allows at the moment; the functions above take it. */
+const fv_norm_kernels *fv_norm_choose(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* The largest of 2x2 pixels: max-pooling with stride 2 and no padding. */
+/* Max pooling by windows of 2x2 that neither overlap nor leave the picture, row by row of windows: what U-Nets use, and
+   bound by memory once it is made of vectors. Other windows are the op's own affair. */
 #ifndef FOVEA_KERNEL_POOL_H
 #define FOVEA_KERNEL_POOL_H
 
@@ -9,25 +10,24 @@
 #include "fovea/base/cpu.h"
 #include "fovea/tensor/tensor.h"
 
-/* A row of windows. Window j covers pixels 2 j and 2 j + 1 of two rows, whose pixels are `stride` elements apart. */
+/* One row of windows: two rows of the picture, whose pixels stand `stride` elements apart, and one of results, side by
+   side. `tap` says which of a window's pixels won: 0 1 in the upper row, 2 3 below. */
 typedef struct fv_pool_row {
-    size_t positions, channels, stride;
+    size_t windows, channels, stride;
+    uint8_t *tap;
 } fv_pool_row;
 
 typedef struct fv_pool_kernels {
     fv_cpu_level level;
-    /* y[j, c] = the largest of a window, tap[j, c] which: 0 to 3 in reading order, the first of equals. NaN is larger
-       than all; of several the last one counts. */
-    void (*largest)(const fv_pool_row *row, const fv_real *upper, const fv_real *lower, fv_real *y, uint8_t *tap);
-    /* The gradient: d[j, c] goes to the pixel that tap[j, c] names, and 0 to the other three; or added, with add. */
-    void (*largest_gradient)(const fv_pool_row *row, const fv_real *d, const uint8_t *tap, bool add, fv_real *upper,
-                             fv_real *lower);
+    /* y = the largest of each window; a NaN wins, the last one. */
+    void (*forward)(const fv_pool_row *row, const fv_real *upper, const fv_real *lower, fv_real *y);
+    /* d_y goes to the pixel that won, 0 to the others; added with `add`. */
+    void (*gradient)(const fv_pool_row *row, const fv_real *d_y, fv_real *upper, fv_real *lower, bool add);
 } fv_pool_kernels;
-
-/* The best variant that fv_cpu() allows now. */
-const fv_pool_kernels *fv_pool_choose(void);
 
 /* The variants, best first, plain C last, then NULL. */
 extern const fv_pool_kernels *const fv_pool_variants[];
+/* The first that fv_cpu() allows at the moment. */
+const fv_pool_kernels *fv_pool_choose(void);
 
 #endif

@@ -15,11 +15,15 @@ typedef enum fv_convention {
 } fv_convention;
 
 extern const char *const fv_convention_names[]; /* "keras", "torchvision", NULL */
-extern const char *const fv_network_names[];    /* "mobilenetv2_unet", NULL */
+extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", NULL */
+
+#define FV_BASE_MIN 8
+#define FV_BASE_MAX 128
 
 typedef struct fv_model_spec {
     char network[32];
-    double width; /* width multiplier of the encoder */
+    double width; /* width multiplier of a MobileNetV2 encoder; 1 for other networks */
+    int base;     /* filters at full size of unet and resunet; 0: the network's default, always 0 for other networks */
     fv_convention convention;
     int classes;
     char class_names[FV_MAX_CLASSES][32]; /* "disc", "cup", "vessel" */
@@ -35,13 +39,20 @@ typedef struct fv_model {
 /* FV_BAD_INPUT with a sentence unless there are 1 to FV_MAX_CLASSES classes with different names of letters, digits,
    '_' and '-', none of them "overlay" or "panel": a class's masks are the files <photo>_<class>.png. */
 fv_status fv_model_classes_check(const fv_model_spec *spec);
-/* FV_BAD_INPUT with a sentence when network, classes, width, clip limit or input size do not fit. */
+/* FV_BAD_INPUT with a sentence unless width and base are such as the (known) network has: width 0.1 .. 4 for those with
+   an encoder, base a multiple of 8 (so that channels fill vectors) in FV_BASE_MIN .. FV_BASE_MAX, or 0, for the others.
+ */
+fv_status fv_model_filters_check(const fv_model_spec *spec);
+/* FV_BAD_INPUT with a sentence when network, classes, width, base, clip limit or input size do not fit. */
 fv_status fv_model_spec_check(const fv_model_spec *spec);
-/* Declares the parameters of spec->network and draws them from `seed`. */
+/* Whether the network called `name` begins with the MobileNetV2 encoder, for which there are ImageNet weights. */
+bool fv_network_has_encoder(const char *name);
+/* Declares the parameters of spec->network and draws them from `seed`. In the model's own spec, a base of 0 is replaced
+   by the network's default. */
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
 void fv_model_free(fv_model *model);
 /* Builds the network on `input` {N, size, size, 3}; the result are logits {N, size, size, classes}. Input sides must be
- * multiples of 32. */
+ * multiples of 32 for the networks with an encoder, of 16 for the others. */
 fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input);
 
 /* Index of the class called `name`, -1 when the model has none. */
@@ -50,8 +61,9 @@ int fv_model_class(const fv_model_spec *spec, const char *name);
 /* Names of values: parameters "encoder.*" belong to the encoder, the others to the decoder. */
 bool fv_param_is_encoder(const fv_param *param);
 
-/* Encoder weights in the files' own names and OIHW layout (stem.weight, b0.dw.gamma, ...): every encoder parameter must
-   be there with its shape; the convention must fit the metadata or file name, or a warning is logged. */
+/* Encoder weights (of a network that has the encoder) in the files' own names and OIHW layout (stem.weight,
+   b0.dw.gamma, ...): every encoder parameter must be there with its shape; the convention must fit the metadata or file
+   name, or a warning is logged. */
 fv_status fv_model_load_encoder(fv_model *model, const char *path);
 
 /* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a

@@ -51,9 +51,15 @@ fv_value fv_spatial_dropout(fv_graph *g, const char *name, fv_value x, double ra
 
 /* Depthwise 3x3 "same", pointwise, batch norm, ReLU (Chollet 2017): <name>.dw, <name>.pw, <name>.bn */
 fv_value fv_separable_block(fv_graph *g, const char *name, fv_value x, int filters, const fv_norm_options *norm);
+/* Convolution kernel x kernel "same", batch norm, ReLU: <name>.weight, .gamma, .beta, .mean, .var */
+fv_value fv_conv_block(fv_graph *g, const char *name, fv_value x, int kernel, int filters, const fv_norm_options *norm);
 /* conv 3x3, BN, ReLU, conv 3x3, BN, + shortcut (identity, or 1x1 + BN where channels change), ReLU (He et al. 2016):
    <name>.a, .a_bn, .b, .b_bn [, .shortcut, .shortcut_bn] */
 fv_value fv_residual_block(fv_graph *g, const char *name, fv_value x, int filters, const fv_norm_options *norm);
+
+/* The last layer of a segmentation network: 1x1 with bias, {N,H,W,classes}. The bias begins at the classes' rarity
+   (FV_INIT_RARE), which saves the hundreds of small steps that it takes to unlearn "half of all is disc". */
+fv_value fv_logits(fv_graph *g, const char *name, fv_value x, int classes);
 
 typedef struct fv_inverted_residual {
     int filters, stride, expansion; /* expansion 1: no expand convolution */

@@ -103,6 +103,17 @@ typedef struct fv_op {
     unsigned strided; /* FV_READS_IN(i): in[i] and d_in[i], FV_READS_OUT: out and d_out may have strides of their own */
     bool epilogue;    /* forward honours call->epilogue */
     bool moments;     /* forward fills call->moments */
+    /* Backward may have d_in[0] == in[0]: it has looked at in[0] for the last time before it writes d_in[0]. */
+    bool overwrites_input;
+    /* d_in[0] and d_in[1] are the same numbers: where neither adds, backward may be given one memory for both. */
+    bool same_gradients;
+    /* For an op whose result a plan may make again when backward needs it, instead of keeping it: writes out once more,
+       the same bits, from in[] and saved, and changes nothing else. NULL: too expensive to be done as a matter of
+       course; where memory is short forward is called again, which must then have that property. */
+    void (*recompute)(const fv_op_call *call);
+    /* For an op that is out = in[0] scale[c] + offset[c] outside training, then the activation of its attributes: these
+       coefficients, which a plan for inference hands to the op before it. NULL: no such op. */
+    void (*fold)(const fv_op_spec *spec, fv_real *const in[], fv_real *scale, fv_real *offset);
     /* Fills defaults, resolves padding, checks input shapes and sets spec->out. `layer` names the node in errors. */
     fv_status (*infer)(fv_op_spec *spec, const char *layer);
     size_t (*saved_bytes)(const fv_op_spec *spec);               /* NULL: none */
@@ -110,6 +121,8 @@ typedef struct fv_op {
     void (*forward)(const fv_op_call *call);
     void (*backward)(const fv_op_call *call);
     double (*macs)(const fv_op_spec *spec); /* multiply-accumulates of forward; NULL: 0 */
+    /* Where it depends on attributes what backward reads; goes before backward_reads. NULL: it does not. */
+    unsigned (*reads)(const fv_op_spec *spec);
 } fv_op;
 
 /* The table, indexed by kind. */

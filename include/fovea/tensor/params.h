@@ -31,7 +31,7 @@ typedef struct fv_params {
     fv_param *list;
     int count, capacity;
     size_t total; /* elements of each block, padding included */
-    fv_real *values, *gradients;
+    fv_real *values, *gradients; /* gradients: NULL until somebody trains */
 } fv_params;
 
 void fv_params_init(fv_params *params);
@@ -44,8 +44,11 @@ int fv_params_find(const fv_params *params, const char *name);
    in all and a fan that the initial values cannot be scaled by: FV_BAD_INPUT, *index -1. */
 fv_status fv_params_declare(fv_params *params, const char *name, fv_shape shape, fv_init init, int fan_in, int fan_out,
                             bool trainable, int *index);
-/* Allocates both blocks (zeroed) and draws initial values: parameter i from (seed, 0, i, FV_PURPOSE_INIT). */
+/* Allocates the values and draws them: parameter i from (seed, 0, i, FV_PURPOSE_INIT). */
 fv_status fv_params_allocate(fv_params *params, uint64_t seed);
+/* Allocates the gradients (zeroed) unless they are there: a plan to train and an optimiser ask for them, inference does
+   without. After fv_params_allocate(). */
+fv_status fv_params_allocate_gradients(fv_params *params);
 /* Number of values, trainable ones only or all, without padding. */
 size_t fv_params_count_values(const fv_params *params, bool trainable_only);
 

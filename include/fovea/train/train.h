@@ -21,6 +21,7 @@ typedef struct fv_train_settings {
     double weight_bce, weight_dice, smooth; /* loss: op/op_list.h, segmentation_loss */
     bool dice_over_batch;
     int epochs, checkpoint_every, validate_every; /* epochs */
+    size_t memory;                                /* bytes that the tensors of a step may take; 0: no limit */
     int patience;                                 /* epochs without a better score before stopping early; 0: never */
     fv_monitor monitor;                           /* what "better" means: mean validation Dice, or validation loss */
     uint64_t seed;

@@ -1,0 +1,6 @@
+#include "fovea/kernel/winograd.h"
+#ifdef FV_X86_VARIANTS
+#define FAMILY fv_winograd_avx512
+#define LEVEL FV_CPU_AVX512
+#include "winograd_body.h"
+#endif

@@ -1,0 +1,278 @@
+/* What plans decide: fusion, what is computed twice, memory and its limit. That the gradients are right is for
+   tests/grad/test_blocks.c and test_network.c; here plans are compared with each other. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include <cmocka.h>
+
+#include "../../src/graph/plan_layout.h"
+#include "fovea/base/rng.h"
+#include "fovea/graph/plan.h"
+#include "fovea/model/model.h"
+#include "fovea/nn/layers.h"
+
+#define BATCH 2
+#define SIDE 64
+
+static const char *const networks[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet"};
+#define NETWORKS (sizeof networks / sizeof *networks)
+
+/* A network with the loss; `keep` lists the logits, and on wish every value that a node makes. */
+typedef struct fixture {
+    fv_model *model;
+    fv_graph graph;
+    fv_plan *plan;
+    fv_value input, target, valid, logits, loss, *keep;
+    int keep_count;
+} fixture;
+
+static void list_kept(fixture *f, bool all) {
+    f->keep = malloc((size_t)f->graph.value_count * sizeof *f->keep);
+    assert_non_null(f->keep);
+    f->keep[f->keep_count++] = f->logits;
+    for (int v = 0; all && v < f->graph.value_count; v++)
+        if (f->graph.values[v].producer >= 0 && v != f->logits) f->keep[f->keep_count++] = v;
+}
+
+static void fill_values(fixture *f) {
+    fv_rng rng = fv_rng_make(5, 0, 0, FV_PURPOSE_TEST);
+    fv_params *params = &f->model->params;
+    for (int i = 0; i < params->count; i++) /* statistics, gamma and beta away from 0 and 1 */
+        for (size_t k = 0; k < params->list[i].count; k++)
+            params->values[params->list[i].offset + k] *= (float)fv_rng_range(&rng, 0.8, 1.2);
+    size_t pixels = (size_t)BATCH * SIDE * SIDE;
+    float *input = fv_plan_data(f->plan, f->input), *target = fv_plan_data(f->plan, f->target);
+    for (size_t k = 0; k < pixels * 3; k++) input[k] = (float)fv_rng_normal(&rng);
+    for (size_t k = 0; k < pixels * 2; k++) target[k] = fv_rng_uniform(&rng) > 0.6;
+    for (int i = 0; i < BATCH * 2; i++) fv_plan_data(f->plan, f->valid)[i] = 1;
+}
+
+static void build(fixture *f, const char *network) {
+    fv_model_spec spec = {.width = 1,
+                          .convention = FV_CONVENTION_KERAS,
+                          .classes = 2,
+                          .class_names = {"disc", "cup"},
+                          .thresholds = {0.5, 0.5},
+                          .preprocess = {.size = SIDE, .work_size = SIDE, .clahe_tiles = 8}};
+    if (strstr(network, "mobilenet") == NULL) spec.base = 8;
+    snprintf(spec.network, sizeof spec.network, "%s", network);
+    *f = (fixture){0};
+    assert_int_equal(fv_model_make(&spec, 1, &f->model), FV_OK);
+    fv_graph *g = &f->graph;
+    fv_graph_init(g, &f->model->params);
+    f->input = fv_graph_input(g, "input", (fv_shape){BATCH, SIDE, SIDE, 3}, false);
+    f->target = fv_graph_input(g, "target", (fv_shape){BATCH, SIDE, SIDE, 2}, false);
+    f->valid = fv_graph_input(g, "valid", (fv_shape){BATCH, 1, 1, 2}, false);
+    f->logits = fv_model_build(f->model, g, f->input);
+    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
+    f->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, (fv_value[]){f->logits, f->target, f->valid});
+    assert_int_equal(fv_graph_status(g), FV_OK);
+}
+
+static void make(fixture *f, const char *network, fv_plan_mode mode, bool keep_all, size_t limit) {
+    build(f, network);
+    list_kept(f, keep_all);
+    fv_value loss = mode == FV_PLAN_TRAIN ? f->loss : FV_NO_VALUE;
+    if (fv_plan_make_within(&f->graph, mode, f->keep, f->keep_count, loss, limit, &f->plan) != FV_OK)
+        fail_msg("%s: %s", network, fv_error());
+    fill_values(f);
+}
+
+static void discard(fixture *f) {
+    fv_plan_free(f->plan);
+    fv_graph_free(&f->graph);
+    fv_model_free(f->model);
+    free(f->keep);
+}
+
+static void run_step(fixture *f) {
+    fv_plan_forward(f->plan, true, 3, 4);
+    fv_plan_backward(f->plan);
+}
+
+/* Largest difference of two plans' gradients, as a share of the tensor's largest. */
+static double gradient_difference(const fixture *a, const fixture *b) {
+    double worst = 0;
+    for (int i = 0; i < a->model->params.count; i++) {
+        const fv_param *p = &a->model->params.list[i];
+        double most = 1e-6, difference = 0;
+        for (size_t k = p->offset; p->trainable && k < p->offset + p->count; k++) {
+            double x = (double)a->model->params.gradients[k], y = (double)b->model->params.gradients[k];
+            most = fmax(most, fabs(x));
+            difference = fmax(difference, fabs(x - y));
+        }
+        worst = fmax(worst, difference / most);
+    }
+    return worst;
+}
+
+static void fused_inference_equals_training_plan(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS; n++) {
+        fixture train, infer;
+        make(&train, networks[n], FV_PLAN_TRAIN, false, 0);
+        make(&infer, networks[n], FV_PLAN_INFER, false, 0);
+        for (int run = 0; run < 2; run++) { /* the second with other parameters: nothing may be left of the first */
+            fv_plan_forward(train.plan, false, 0, 0);
+            fv_plan_forward(infer.plan, false, 0, 0);
+            const float *x = fv_plan_data(train.plan, train.logits), *y = fv_plan_data(infer.plan, infer.logits);
+            double most = 0, difference = 0;
+            for (size_t k = 0; k < (size_t)BATCH * SIDE * SIDE * 2; k++) {
+                most = fmax(most, fabs((double)x[k]));
+                difference = fmax(difference, fabs((double)x[k] - (double)y[k]));
+            }
+            if (!(difference <= 1e-5 * most)) fail_msg("%s: logits differ by %g of %g", networks[n], difference, most);
+            for (size_t k = 0; k < train.model->params.total; k++) {
+                train.model->params.values[k] *= 1.01f;
+                infer.model->params.values[k] *= 1.01f;
+            }
+        }
+        discard(&train);
+        discard(&infer);
+    }
+}
+
+/* An op that has an epilogue does the batch norm and the sum behind it; of the other nodes none is left out. */
+static void inference_runs_what_is_not_fused(void **state) {
+    (void)state;
+    fixture f;
+    build(&f, "resunet");
+    list_kept(&f, false);
+    fv_plan_layout layout;
+    assert_int_equal(fv_plan_layout_make(&f.graph, FV_PLAN_INFER, f.keep, 1, FV_NO_VALUE, 0, &layout), FV_OK);
+    int fused = 0;
+    for (int i = 0; i < f.graph.node_count; i++) {
+        const fv_graph_node *node = &f.graph.nodes[i];
+        int root = layout.choices.fusions[i].root;
+        if (node->spec.kind == FV_OP_batch_norm) {
+            const fv_graph_node *before = &f.graph.nodes[f.graph.values[node->in[0]].producer];
+            assert_int_equal(root != i, fv_op_table[before->spec.kind]->epilogue);
+        }
+        fused += root != i;
+    }
+    assert_int_equal(layout.step_count, f.graph.node_count - fused);
+    fv_plan_layout_free(&layout);
+    discard(&f);
+}
+
+static void computing_twice_changes_nothing(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS; n++) {
+        fixture usual, kept;
+        make(&usual, networks[n], FV_PLAN_TRAIN, false, 0);
+        make(&kept, networks[n], FV_PLAN_TRAIN, true, 0);
+        run_step(&usual);
+        run_step(&kept);
+        if (!(fv_plan_bytes(usual.plan) < fv_plan_bytes(kept.plan) * 3 / 4))
+            fail_msg("%s: %zu bytes, %zu when all is kept", networks[n], fv_plan_bytes(usual.plan),
+                     fv_plan_bytes(kept.plan));
+        assert_true(*fv_plan_data(usual.plan, usual.loss) == *fv_plan_data(kept.plan, kept.loss));
+        /* Sums over a range of a wider tensor's channels are cut otherwise, so here not all bits need be equal. */
+        double difference = gradient_difference(&usual, &kept);
+        if (!(difference < 1e-4)) fail_msg("%s: gradients differ by %g", networks[n], difference);
+        discard(&usual);
+        discard(&kept);
+    }
+}
+
+static void a_limit_is_kept_and_changes_no_bit(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS; n++) {
+        fixture usual, limited;
+        make(&usual, networks[n], FV_PLAN_TRAIN, false, 0);
+        size_t limit = fv_plan_bytes(usual.plan) * 9 / 10;
+        make(&limited, networks[n], FV_PLAN_TRAIN, false, limit);
+        assert_true(fv_plan_bytes(limited.plan) <= limit);
+        for (int step = 0; step < 2; step++) {
+            run_step(&usual);
+            run_step(&limited);
+            const fv_params *a = &usual.model->params, *b = &limited.model->params;
+            assert_memory_equal(a->gradients, b->gradients, a->total * sizeof(float));
+            assert_memory_equal(a->values, b->values, a->total * sizeof(float)); /* running statistics moved once */
+        }
+        discard(&usual);
+        discard(&limited);
+    }
+}
+
+static void a_limit_with_room_changes_no_plan(void **state) {
+    (void)state;
+    fixture usual, limited;
+    make(&usual, "unet", FV_PLAN_TRAIN, false, 0);
+    make(&limited, "unet", FV_PLAN_TRAIN, false, fv_plan_bytes(usual.plan));
+    assert_int_equal(fv_plan_bytes(usual.plan), fv_plan_bytes(limited.plan));
+    discard(&usual);
+    discard(&limited);
+}
+
+static void too_low_a_limit_is_told(void **state) {
+    (void)state;
+    fixture f;
+    build(&f, "unet");
+    fv_plan *plan;
+    assert_int_equal(fv_plan_make_within(&f.graph, FV_PLAN_TRAIN, &f.logits, 1, f.loss, 1 << 20, &plan),
+                     FV_NO_RESOURCE);
+    assert_null(plan);
+    assert_non_null(strstr(fv_error(), "the limit is 1.0 MiB"));
+    assert_non_null(strstr(fv_error(), "train.batch"));
+    discard(&f);
+}
+
+/* The block is little more than what is alive at one time. */
+static void placement_wastes_little(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS; n++) {
+        fixture f;
+        build(&f, networks[n]);
+        for (int train = 0; train < 2; train++) {
+            fv_plan_layout layout;
+            assert_int_equal(fv_plan_layout_make(&f.graph, train ? FV_PLAN_TRAIN : FV_PLAN_INFER, &f.logits, 1,
+                                                 train ? f.loss : FV_NO_VALUE, 0, &layout),
+                             FV_OK);
+            if (!(layout.bytes >= layout.live_bytes && layout.bytes <= layout.live_bytes * 112 / 100))
+                fail_msg("%s: %zu bytes for %zu alive at one time", networks[n], layout.bytes, layout.live_bytes);
+            fv_plan_layout_free(&layout);
+        }
+        discard(&f);
+    }
+}
+
+static long minor_faults(void) {
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_minflt;
+}
+
+/* All memory is there before the first step, and is the same in every step. */
+static void steps_touch_no_fresh_memory(void **state) {
+    (void)state;
+    fixture f;
+    make(&f, "mobilenetv2_unet", FV_PLAN_TRAIN, false, 0);
+    run_step(&f); /* stacks of the threads, code */
+    long before = minor_faults();
+    for (int step = 0; step < 3; step++) run_step(&f);
+    long faults = minor_faults() - before;
+    if (faults > 50) fail_msg("%ld page faults in three steps of %zu KiB", faults, fv_plan_bytes(f.plan) / 1024);
+    discard(&f);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(fused_inference_equals_training_plan),
+        cmocka_unit_test(inference_runs_what_is_not_fused),
+        cmocka_unit_test(computing_twice_changes_nothing),
+        cmocka_unit_test(a_limit_is_kept_and_changes_no_bit),
+        cmocka_unit_test(a_limit_with_room_changes_no_plan),
+        cmocka_unit_test(too_low_a_limit_is_told),
+        cmocka_unit_test(placement_wastes_little),
+        cmocka_unit_test(steps_touch_no_fresh_memory),
+    };
+    return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
+}
