@@ -7,7 +7,7 @@
 #include "kernel_check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-#define MOST 4096
+#define MOST (16 * 300) /* windows times channels */
 
 /* A row of windows: `windows` times two pixels in each of two rows, and what the formula makes of them. */
 typedef struct pool_case {
