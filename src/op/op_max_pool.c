@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "fovea/base/threads.h"
+#include "fovea/kernel/pool.h"
 #include "fovea/op/op.h"
 #include "op_window.h"
 
@@ -117,8 +118,45 @@ static void forward_row(void *context, int64_t task, int worker) {
     }
 }
 
+/* Windows of 2x2 side by side that cover the picture: kernel/pool.h. */
+static bool is_plain(const fv_op_spec *spec) {
+    const fv_attributes *a = &spec->attributes;
+    return a->kernel_h == 2 && a->kernel_w == 2 && a->stride == 2 && a->padding.top == 0 && a->padding.left == 0 &&
+           spec->in[0].h == 2 * spec->out.h && spec->in[0].w == 2 * spec->out.w;
+}
+
+/* A row of windows, and its first element among the results and (`pixel`) among the picture's pixels. */
+static fv_pool_row pool_row(const fv_op_call *call, int64_t task, size_t stride, size_t *result, size_t *pixel) {
+    fv_shape out = call->spec->out;
+    *result = (size_t)task * (size_t)out.w * (size_t)out.c;
+    *pixel = (size_t)task * 4 * (size_t)out.w * stride;
+    return (fv_pool_row){(size_t)out.w, (size_t)out.c, stride, (uint8_t *)call->saved + *result};
+}
+
+static void plain_forward_row(void *context, int64_t task, int worker) {
+    (void)worker;
+    const fv_op_call *call = context;
+    size_t result, pixel, stride = (size_t)fv_pixel_stride(call->in_stride[0], call->spec->in[0].c);
+    fv_pool_row row = pool_row(call, task, stride, &result, &pixel);
+    const fv_real *upper = call->in[0] + pixel;
+    fv_pool_choose()->forward(&row, upper, upper + 2 * row.windows * stride, call->out + result);
+}
+
+static void plain_backward_row(void *context, int64_t task, int worker) {
+    (void)worker;
+    const fv_op_call *call = context;
+    size_t result, pixel, stride = (size_t)fv_pixel_stride(call->d_in_stride[0], call->spec->in[0].c);
+    fv_pool_row row = pool_row(call, task, stride, &result, &pixel);
+    fv_real *upper = call->d_in[0] + pixel;
+    fv_pool_choose()->gradient(&row, call->d_out + result, upper, upper + 2 * row.windows * stride, call->add[0]);
+}
+
 static void forward(const fv_op_call *call) {
     fv_op_call copy = *call;
+    if (is_plain(call->spec)) {
+        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, plain_forward_row, &copy);
+        return;
+    }
     fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, forward_row, &copy);
 }
 
@@ -172,6 +210,10 @@ static void backward_row(void *context, int64_t task, int worker) {
 static void backward(const fv_op_call *call) {
     if (!call->d_in[0]) return;
     fv_op_call copy = *call;
+    if (is_plain(call->spec)) {
+        fv_parallel_for((int64_t)call->spec->out.n * call->spec->out.h, plain_backward_row, &copy);
+        return;
+    }
     fv_parallel_for((int64_t)call->spec->in[0].n * call->spec->in[0].h, backward_row, &copy);
 }
 
