@@ -121,7 +121,7 @@ static void multiply_tile(void *context, int64_t index, int worker) {
         windows = gathered;
         windows_stride = task->width;
     }
-    fv_gemm_left a = {windows, windows_stride, 1};
+    fv_gemm_left a = {windows, windows_stride, 1, false};
     fv_gemm_right b = {p->weight + column, p->weight_stride, task->tiles->panel};
     if (p->weight_stride == 0) b = fv_conv_packed(p->weight, task->tiles->panel, task->width, column);
     fv_gemm_result result = fv_gemm_result_at(&p->result, begin, column);

@@ -65,7 +65,7 @@ static void multiply_runs(const transposed_task *task, const phase *ph, int64_t 
         int64_t run = fv_conv_smaller(ph->x.pixels - x, end - q);
         if (w->stride == 1) run = end - q; /* the only phase: all pixels lie side by side */
         int64_t pixel = (image * w->in_h + y * w->stride + ph->y.first) * w->in_w + x * w->stride + ph->x.first;
-        fv_gemm_left part = {a->data + (q - begin) * a->row, a->row, a->step};
+        fv_gemm_left part = {a->data + (q - begin) * a->row, a->row, a->step, false};
         fv_gemm_result result = fv_gemm_result_at(&p->result, pixel, column);
         result.ld *= w->stride;
         result.residual_ld *= w->stride;
@@ -88,10 +88,10 @@ static void multiply_tile(void *context, int64_t index, int worker) {
         int64_t end = fv_conv_smaller(begin + t->rows, phase_pixels(w, &ph));
         if (begin >= end) continue;
         int width = phase_width(&ph, p->c_in);
-        fv_gemm_left a = {p->in + begin * p->in_stride, p->in_stride, 1};
+        fv_gemm_left a = {p->in + begin * p->in_stride, p->in_stride, 1, true};
         if (!is_input(w, &ph)) {
             gather_phase(p, &ph, begin, end, gathered);
-            a = (fv_gemm_left){gathered, width, 1};
+            a = (fv_gemm_left){gathered, width, 1, false};
         }
         fv_gemm_right b = fv_conv_packed(p->weight + fv_gemm_packed_count(p->c_out, ph.tap_offset * p->c_in),
                                          task->tiles->panel, width, column);

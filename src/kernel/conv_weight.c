@@ -46,13 +46,13 @@ static void multiply_columns(const weight_task *task, int taps, int rows, const 
     const fv_conv_weight *p = task->product;
     int width = taps * p->wide_channels, panel = task->tiles->panel;
     if (!p->swap) {
-        fv_gemm_left a = {columns, 1, width};
+        fv_gemm_left a = {columns, 1, width, false};
         fv_gemm_right b = {narrow, p->narrow_stride, panel};
         task->tiles->multiply(width, p->narrow_channels, rows, &a, &b, sums);
         return;
     }
     for (int t = 0; t < taps; t++) {
-        fv_gemm_left a = {narrow, 1, p->narrow_stride};
+        fv_gemm_left a = {narrow, 1, p->narrow_stride, false};
         fv_gemm_right b = {columns + (int64_t)t * p->wide_channels, width, panel};
         fv_gemm_result tap = fv_gemm_result_at(sums, (int64_t)t * p->narrow_channels, 0);
         task->tiles->multiply(p->narrow_channels, p->wide_channels, rows, &a, &b, &tap);

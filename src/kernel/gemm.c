@@ -130,7 +130,7 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     int column = (int)(index % t->column_tiles) * t->columns;
     int rows = (int)smaller(t->rows, p->m - row), columns = (int)smaller(t->columns, p->n - column);
     if (task->packs) fv_gemm_pack_columns(&task->pack, column, columns);
-    fv_gemm_left a = {p->x + row * p->x_stride, p->x_stride, 1};
+    fv_gemm_left a = {p->x + row * p->x_stride, p->x_stride, 1, true};
     fv_gemm_right b = task->b;
     b.data += column / task->tiles->panel * b.next;
     fv_gemm_result result = fv_gemm_result_at(&p->result, row, column);
@@ -221,7 +221,7 @@ static void multiply_block(void *context, int64_t index, int worker) {
     fv_gemm_result sums = {.c = task->out + chunk * p->c * p->f + (int64_t)c * p->f + f, .ld = p->f};
     sums.add = plan->chunks == 1 && p->add;
     for (; row < end; row += plan->piece_rows, sums.add = true) {
-        fv_gemm_left x = {p->x + row * p->x_stride + c, 1, p->x_stride};
+        fv_gemm_left x = {p->x + row * p->x_stride + c, 1, p->x_stride, false};
         fv_gemm_right dy = {p->dy + row * p->dy_stride + f, p->dy_stride, task->tiles->panel};
         int64_t rows = smaller(plan->piece_rows, end - row);
         prefetch(x.data, x.step, rows, block_c);

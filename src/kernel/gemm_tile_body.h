@@ -42,11 +42,13 @@ FV_INLINE vec finish(vec value, const fv_gemm_result *r, int64_t i, int j, int c
 }
 
 /* Adds a column's values to its sums; those of the first tile begin them. */
-FV_INLINE void add_to_sums(int rows, const vec *values, const fv_result_sums *sums, int j, bool first, int count) {
-    vec shift = first ? values[0] : v_load_some(sums->shift + j, count), sum = v_zero(), squares = v_zero();
+FV_INLINE void add_to_sums(int rows, int vector, const tile_sums *tile, const fv_result_sums *sums, bool first,
+                           int count) {
+    int j = vector * LANES;
+    vec shift = first ? tile->v[0][vector] : v_load_some(sums->shift + j, count), sum = v_zero(), squares = v_zero();
     FV_UNROLL
     for (int i = 0; i < rows; i++) {
-        vec distance = v_sub(values[i], shift);
+        vec distance = v_sub(tile->v[i][vector], shift);
         sum = v_add(sum, distance);
         squares = v_fma(distance, distance, squares);
     }
@@ -64,7 +66,6 @@ FV_INLINE void tile_write(int rows, int vectors, int last, tile_sums *tile, cons
     FV_UNROLL
     for (int j = 0; j < vectors; j++) {
         int count = j == vectors - 1 && last ? last : LANES;
-        vec column[ROWS];
         FV_UNROLL
         for (int i = 0; i < rows; i++) {
             fv_real *c = r->c + i * r->ld + j * LANES;
@@ -75,9 +76,9 @@ FV_INLINE void tile_write(int rows, int vectors, int last, tile_sums *tile, cons
                 v_stream(c, value);
             else
                 v_store_some(c, value, count);
-            column[i] = value;
+            tile->v[i][j] = value;
         }
-        if (r->sums) add_to_sums(rows, column, r->sums, j * LANES, first, count);
+        if (r->sums) add_to_sums(rows, j, tile, r->sums, first, count);
     }
 }
 
@@ -85,10 +86,10 @@ FV_INLINE void tile(int rows, int vectors, int last, int64_t k, const fv_gemm_le
                     const fv_gemm_result *r, bool first) {
     tile_sums sums;
     if (a->step == 1) { /* known strides make shorter addresses */
-        fv_gemm_left rowwise = {a->data, a->row, 1};
+        fv_gemm_left rowwise = {a->data, a->row, 1, false};
         tile_multiply(rows, vectors, last, k, &rowwise, b, b_row, &sums);
     } else {
-        fv_gemm_left stepwise = {a->data, 1, a->step};
+        fv_gemm_left stepwise = {a->data, 1, a->step, false};
         tile_multiply(rows, vectors, last, k, &stepwise, b, b_row, &sums);
     }
     tile_write(rows, vectors, last, &sums, r, first);
@@ -165,7 +166,7 @@ static void multiply_panel(int64_t m, int n, int64_t k, const fv_gemm_left *a, c
     for (int64_t i = 0; i < m;) {
         int rows = next_rows(m - i);
         rows_of_a.data = a->data + i * a->row;
-        if (first_panel && a->step == 1) prefetch_rows(a, i + rows, i + 2 * rows <= m ? rows : 0, k);
+        if (a->far && first_panel) prefetch_rows(a, i + rows, i + 2 * rows <= m ? rows : 0, k);
         fv_gemm_result part = fv_gemm_result_at(result, i, 0);
         run(rows, last, k, &rows_of_a, b, b_row, &part, i == 0);
         i += rows;

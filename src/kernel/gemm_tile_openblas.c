@@ -42,7 +42,7 @@ static void multiply_and_finish(int64_t m, int n, int k, const fv_gemm_left *a, 
     fv_gemm_result product = {.c = block, .ld = PANEL};
     for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
         int rows = (int)(m - i < BLOCK_ROWS ? m - i : BLOCK_ROWS);
-        fv_gemm_left part = {a->data + i * a->row, a->row, a->step};
+        fv_gemm_left part = {a->data + i * a->row, a->row, a->step, false};
         multiply_columns(rows, n, k, &part, b, ldb, false, &product);
         for (int y = 0; y < rows; y++) {
             fv_real *c = r->c + (i + y) * r->ld;

@@ -184,7 +184,7 @@ static void multiply_planes(const winograd_task *task, int64_t tiles, const fv_w
                             int channels, int filters, const fv_real *packed, const fv_winograd_planes *results) {
     int64_t plane = (int64_t)channels * task->tiles->panel;
     for (int i = 0; i < PLANES; i++) {
-        fv_gemm_left a = {input->data + i * input->plane_size + c, input->row_size, 1};
+        fv_gemm_left a = {input->data + i * input->plane_size + c, input->row_size, 1, false};
         fv_gemm_right b = {packed + i * plane, task->tiles->panel, PLANES * plane};
         fv_gemm_result m = {.c = results->data + i * results->plane_size, .ld = results->row_size, .add = c > 0};
         task->tiles->multiply(tiles, filters, channels, &a, &b, &m);

@@ -103,7 +103,7 @@ static void multiply_planes(const weight_task *task, int64_t tiles, const fv_win
                             const fv_winograd_planes *gradient, int channels, int filters, bool add,
                             const fv_winograd_planes *sums) {
     for (int i = 0; i < PLANES; i++) {
-        fv_gemm_left a = {input->data + i * input->plane_size, 1, input->row_size};
+        fv_gemm_left a = {input->data + i * input->plane_size, 1, input->row_size, false};
         fv_gemm_right b = {gradient->data + i * gradient->plane_size, gradient->row_size, task->tiles->panel};
         fv_gemm_result c = {.c = sums->data + i * sums->plane_size, .ld = sums->row_size, .add = add};
         task->tiles->multiply(channels, filters, tiles, &a, &b, &c);

@@ -77,7 +77,7 @@ static void expect_sums(const product_case *t, const product_data *d, const chec
 static void run_variant(const fv_gemm_tiles *tiles, const product_case *t, product_data *d, check_array *c,
                         check_array *sums) {
     check_array packed = check_unset(fv_gemm_packed_count(t->n, t->k) + 1);
-    fv_gemm_left a = t->transposed ? (fv_gemm_left){d->a.data, 1, d->lda} : (fv_gemm_left){d->a.data, d->lda, 1};
+    fv_gemm_left a = t->transposed ? (fv_gemm_left){d->a.data, 1, d->lda, false} : (fv_gemm_left){d->a.data, d->lda, 1, false};
     fv_gemm_right b = {d->b.data, d->ldb, tiles->panel};
     if (t->packed) {
         int64_t next = (int64_t)t->k * tiles->panel;
@@ -173,7 +173,7 @@ static void streams_of_results(void **state) {
         check_case("%d x %d x %d, streamed", M, N, K);
         if (!check_variant(tiles->level)) continue;
         check_array c = bench_random(M * N, 0, 1, 3), streamed = bench_random(M * N, 0, 1, 4);
-        fv_gemm_left left = {a.data, K, 1};
+        fv_gemm_left left = {a.data, K, 1, false};
         fv_gemm_right right = {b.data, N, tiles->panel};
         tiles->multiply(M, N, K, &left, &right, &(fv_gemm_result){.c = c.data, .ld = N});
         tiles->multiply(M, N, K, &left, &right, &(fv_gemm_result){.c = streamed.data, .ld = N, .stream = true});
@@ -215,7 +215,7 @@ static void bench(void) {
             for (size_t v = 0; fv_gemm_tiles_variants[v]; v++) {
                 if (!check_variant(fv_gemm_tiles_variants[v]->level)) continue;
                 bench_job job = {.tiles = fv_gemm_tiles_variants[v], .m = m, .n = n, .k = k};
-                job.a = transposed ? (fv_gemm_left){a.data, 1, m} : (fv_gemm_left){a.data, k, 1};
+                job.a = transposed ? (fv_gemm_left){a.data, 1, m, false} : (fv_gemm_left){a.data, k, 1, false};
                 job.b = (fv_gemm_right){b.data, n, job.tiles->panel};
                 job.result = (fv_gemm_result){.c = c.data, .ld = n};
                 bench_case measured = {label, job.tiles->level, (size_t)(m * n), 0, 0, 1, 2.0 * m * n * k};

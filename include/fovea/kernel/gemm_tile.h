@@ -13,10 +13,12 @@
 #include "fovea/base/cpu.h"
 #include "fovea/tensor/tensor.h"
 
-/* Element (i, p) of A stands at data[i * row + p * step]. */
+/* Element (i, p) of A stands at data[i * row + p * step]; row or step is 1. `far`: it comes from memory, so that rows
+   are asked for ahead of their turn. */
 typedef struct fv_gemm_left {
     const fv_real *data;
     int64_t row, step;
+    bool far;
 } fv_gemm_left;
 
 /* Columns j .. j + panel - 1 of row p of B stand at data[j / panel * next + p * row], side by side; `panel` is the
