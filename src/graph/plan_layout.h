@@ -6,7 +6,7 @@
      plan_share.c      which tensors share memory
      plan_place.c      where in the block the others lie
 
-   plan_layout.c runs them. A "time" is the index of a step. */
+   plan_layout.c goes through them, plan.c runs what comes out. A "time" is the index of a step. */
 #ifndef FOVEA_GRAPH_PLAN_LAYOUT_H
 #define FOVEA_GRAPH_PLAN_LAYOUT_H
 

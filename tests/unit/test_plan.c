@@ -244,6 +244,48 @@ static void placement_wastes_little(void **state) {
     }
 }
 
+/* Two tensors that stand alone and are alive at one time have no byte in common, and all lie in the block. */
+static void check_apart(const fv_plan_layout *layout, const char *network) {
+    int count = layout->tensor_count, *first = malloc((size_t)count * sizeof *first);
+    int *last = malloc((size_t)count * sizeof *last);
+    size_t distance;
+    assert_true(first && last);
+    fv_plan_find_lives(layout, first, last);
+    for (int a = 0; a < count; a++) {
+        const fv_plan_tensor *x = &layout->tensors[a];
+        if (fv_plan_root(layout, a, &distance) != a) continue;
+        assert_true(x->offset % 64 == 0 && x->offset + x->bytes <= layout->bytes);
+        for (int b = 0; b < a; b++) {
+            const fv_plan_tensor *y = &layout->tensors[b];
+            if (fv_plan_root(layout, b, &distance) != b || last[a] < first[b] || last[b] < first[a]) continue;
+            if (x->offset < y->offset + y->bytes && y->offset < x->offset + x->bytes)
+                fail_msg("%s: tensors %d and %d overlap", network, a, b);
+        }
+    }
+    free(first);
+    free(last);
+}
+
+static void tensors_lie_apart(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS * 3; n++) {
+        fixture f;
+        fv_plan_layout layout;
+        build(&f, networks[n / 3]);
+        fv_plan_mode mode = n % 3 ? FV_PLAN_TRAIN : FV_PLAN_INFER;
+        fv_value loss = n % 3 ? f.loss : FV_NO_VALUE;
+        assert_int_equal(fv_plan_layout_make(&f.graph, mode, &f.logits, 1, loss, 0, &layout), FV_OK);
+        if (n % 3 == 2) { /* once more under a limit */
+            size_t limit = layout.bytes * 9 / 10;
+            fv_plan_layout_free(&layout);
+            assert_int_equal(fv_plan_layout_make(&f.graph, mode, &f.logits, 1, loss, limit, &layout), FV_OK);
+        }
+        check_apart(&layout, networks[n / 3]);
+        fv_plan_layout_free(&layout);
+        discard(&f);
+    }
+}
+
 static long minor_faults(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
@@ -272,6 +314,7 @@ int main(void) {
         cmocka_unit_test(a_limit_with_room_changes_no_plan),
         cmocka_unit_test(too_low_a_limit_is_told),
         cmocka_unit_test(placement_wastes_little),
+        cmocka_unit_test(tensors_lie_apart),
         cmocka_unit_test(steps_touch_no_fresh_memory),
     };
     return cmocka_run_group_tests_name("plan", tests, NULL, NULL);
