@@ -29,12 +29,16 @@ static void gather_row(const fv_window *w, const fv_conv_source *s, const fv_rea
 }
 
 /* All taps of window positions j .. j_end - 1 of a row, none of which reaches over an edge of the picture; `in` is the
-   first one's first tap. */
+   first one's first tap. Taps that lie side by side in memory are copied together. */
 static fv_real *gather_inner(const fv_window *w, const fv_conv_source *s, const fv_real *in, int positions,
                              fv_real *columns) {
-    int64_t row = (int64_t)w->in_w * s->stride * w->dilation, taps = (int64_t)w->kernel_w * s->channels;
+    bool together = w->dilation == 1 && s->stride == s->channels;
+    int64_t row = (int64_t)w->in_w * s->stride * w->dilation, tap = (int64_t)s->stride * w->dilation;
+    int64_t count = together ? (int64_t)w->kernel_w * s->channels : s->channels;
+    int copies = together ? 1 : w->kernel_w;
     for (int j = 0; j < positions; j++, in += (int64_t)w->stride * s->stride)
-        for (int u = 0; u < w->kernel_h; u++, columns += taps) fv_conv_copy(columns, in + u * row, taps);
+        for (int u = 0; u < w->kernel_h; u++)
+            for (int v = 0; v < copies; v++, columns += count) fv_conv_copy(columns, in + u * row + v * tap, count);
     return columns;
 }
 
@@ -55,13 +59,12 @@ static fv_real *gather_one(const fv_window *w, const fv_conv_source *source, con
     return columns;
 }
 
-/* How many window positions from (i, j) on, up to `most`, lie wholly inside the picture and can be copied row by row.
- */
-static int inner_positions(const fv_window *w, const fv_conv_source *s, int i, int j, int most) {
+/* How many window positions from (i, j) on, up to `most`, lie wholly inside the picture. */
+static int inner_positions(const fv_window *w, int i, int j, int most) {
     int y = i * w->stride - w->top, x = j * w->stride - w->left;
     bool inside = y >= 0 && y + (w->kernel_h - 1) * w->dilation < w->in_h && x >= 0;
-    int room = w->in_w - 1 - x - (w->kernel_w - 1); /* pixels to the right of the first window */
-    if (!inside || room < 0 || w->dilation != 1 || s->stride != s->channels) return 0;
+    int room = w->in_w - 1 - x - (w->kernel_w - 1) * w->dilation; /* pixels to the right of the first window */
+    if (!inside || room < 0) return 0;
     int count = room / w->stride + 1;
     return count < most ? count : most;
 }
@@ -73,7 +76,7 @@ void fv_conv_gather(const fv_window *w, const fv_conv_source *source, int tap_be
         int j = (int)(p % w->out_w), i = (int)(p / w->out_w % w->out_h);
         const fv_real *image = source->in + p / w->out_w / w->out_h * w->in_h * w->in_w * source->stride;
         int64_t left = end - p < w->out_w - j ? end - p : w->out_w - j;
-        int inner = all_taps ? inner_positions(w, source, i, j, (int)left) : 0;
+        int inner = all_taps ? inner_positions(w, i, j, (int)left) : 0;
         if (inner > 0) {
             int64_t pixel = (int64_t)(i * w->stride - w->top) * w->in_w + j * w->stride - w->left;
             columns = gather_inner(w, source, image + pixel * source->stride, inner, columns);
@@ -125,6 +128,7 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     fv_gemm_right b = {p->weight + column, p->weight_stride, task->tiles->panel};
     if (p->weight_stride == 0) b = fv_conv_packed(p->weight, task->tiles->panel, task->width, column);
     fv_gemm_result result = fv_gemm_result_at(&p->result, begin, column);
+    result.stream = fv_gemm_streams(&p->result, task->pixels, p->c_out);
     task->tiles->multiply(rows, columns, task->width, &a, &b, &result);
 }
 

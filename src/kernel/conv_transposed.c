@@ -67,6 +67,7 @@ static void multiply_runs(const transposed_task *task, const phase *ph, int64_t 
         int64_t pixel = (image * w->in_h + y * w->stride + ph->y.first) * w->in_w + x * w->stride + ph->x.first;
         fv_gemm_left part = {a->data + (q - begin) * a->row, a->row, a->step, false};
         fv_gemm_result result = fv_gemm_result_at(&p->result, pixel, column);
+        result.stream = fv_gemm_streams(&p->result, fv_window_in_pixels(w), p->c_out);
         result.ld *= w->stride;
         result.residual_ld *= w->stride;
         task->tiles->multiply(run, columns, phase_width(ph, p->c_in), &part, b, &result);

@@ -77,6 +77,7 @@ static void run_task(void *context, int64_t index, int worker) {
     for (; begin < end; begin += plan->tile_rows, result.add = true) {
         int64_t tile_end = fv_conv_smaller(begin + plan->tile_rows, end);
         fv_conv_gather(&p->window, &source, tap, tap_end, begin, tile_end, columns);
+        fv_gemm_prefetch(p->narrow + begin * p->narrow_stride, p->narrow_stride, tile_end - begin, p->narrow_channels);
         multiply_columns(task, tap_end - tap, (int)(tile_end - begin), columns, p->narrow + begin * p->narrow_stride,
                          &result);
     }

@@ -201,13 +201,6 @@ static weight_plan plan_weight(int64_t m, int c, int f) {
     return plan;
 }
 
-/* A product that walks down columns asks memory for lines that lie far apart, which is slow: so they are asked for in
-   order before. */
-static void prefetch(const fv_real *data, int64_t stride, int64_t rows, int columns) {
-    for (int64_t i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j += 64 / (int)sizeof *data) __builtin_prefetch(data + i * stride + j, 0, 2);
-}
-
 static void multiply_block(void *context, int64_t index, int worker) {
     (void)worker;
     const weight_task *task = context;
@@ -224,8 +217,8 @@ static void multiply_block(void *context, int64_t index, int worker) {
         fv_gemm_left x = {p->x + row * p->x_stride + c, 1, p->x_stride, false};
         fv_gemm_right dy = {p->dy + row * p->dy_stride + f, p->dy_stride, task->tiles->panel};
         int64_t rows = smaller(plan->piece_rows, end - row);
-        prefetch(x.data, x.step, rows, block_c);
-        prefetch(dy.data, dy.row, rows, block_f);
+        fv_gemm_prefetch(x.data, x.step, rows, block_c);
+        fv_gemm_prefetch(dy.data, dy.row, rows, block_f);
         task->tiles->multiply(block_c, block_f, rows, &x, &dy, &sums);
     }
 }

@@ -69,6 +69,13 @@ static inline fv_gemm_result fv_gemm_result_at(const fv_gemm_result *result, int
     return part;
 }
 
+/* Asks memory for a matrix in order. A product that walks down its columns would ask for lines that lie far apart,
+   which is slow. */
+static inline void fv_gemm_prefetch(const fv_real *data, int64_t stride, int64_t rows, int columns) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j += 64 / (int)sizeof *data) __builtin_prefetch(data + i * stride + j, 0, 2);
+}
+
 typedef struct fv_gemm_tiles {
     fv_cpu_level level;
     const char *name;
