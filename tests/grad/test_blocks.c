@@ -193,8 +193,8 @@ static void shared_parameter(void **state) {
     check_block(twice_the_same, (fv_shape){2, 3, 4, 5});
 }
 
-/* The same numbers from a plan that keeps what backward needs and one that reuses all it can and fuses: the same but for
-   the rounding of another order of operations. */
+/* The same numbers from a plan that keeps what backward needs and one that reuses all it can and fuses: the same but
+   for the rounding of another order of operations. */
 static void inference_plan_equals_training_plan(void **state) {
     (void)state;
     static const build_function builds[] = {separable, residual_wider, inverted_with_skip, squeeze_and_excite,
