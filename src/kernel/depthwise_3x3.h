@@ -2,8 +2,8 @@
 
    Work goes tile by tile: a few neighbouring rows of a few pixels, over all channels, one vector of channels at a time,
    the tile's sums in registers. So memory is read in order, and a pixel of the picture is loaded once for all windows
-   of the tile that it lies in: row by row it would come from second-level cache three times, so one and a half times.
-   At the picture's edges a tile leaves out the rows and columns that there are not.
+   of the tile that it lies in: row by row it would come from second-level cache three times, so one and a half times or
+   less. At the picture's edges a tile leaves out the rows and columns that there are not.
 
    The file that includes this one, and then the depthwise_3x3_*.h, defines for its vectors of LANES floats: vector,
    lanes (a mask of the first lanes), first_lanes(count), load(p, whole, mask), store(p, value, whole, mask), zero(),

@@ -5,8 +5,8 @@
 
 #define INLINE static inline __attribute__((always_inline))
 /* Measured: what 32 registers hold, and rather rows than pixels for pictures that come from memory. */
-#define SLIDE_ROWS 4
-#define SLIDE_PIXELS 4
+#define SLIDE_ROWS 8
+#define SLIDE_PIXELS 2
 #define SPREAD_ROWS 8
 #define SPREAD_PIXELS 2
 #define WEIGHT_ROWS 4

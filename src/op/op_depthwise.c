@@ -10,7 +10,8 @@
 enum { INPUT, WEIGHT };
 
 #define BAND_ELEMENTS 65536 /* of the result, about, for one task of forward and data gradient */
-#define BAND_STEP 4         /* rows: kernels take so many at once */
+#define BAND_STEP 8         /* rows: forward and data gradient take so many at once */
+#define CHUNK_STEP 4        /* rows: the weight gradient does */
 #define TASKS 32            /* wished for where a picture is small, and for the weight gradient */
 #define CHUNK_PIXELS 64     /* at least, for one task of the weight gradient */
 
@@ -42,8 +43,10 @@ static bands bands_of(fv_shape result) {
     int64_t row = (int64_t)result.w * result.c;
     bands b = {.images = result.n, .rows = result.h, .band_rows = (int)((BAND_ELEMENTS + row - 1) / row)};
     int enough = (int)((int64_t)result.n * result.h / TASKS);
+    /* Half a step rather than a single task. */
+    int step = (int64_t)result.n * result.h > BAND_STEP ? BAND_STEP : BAND_STEP / 2;
     if (b.band_rows > enough) b.band_rows = enough;
-    b.band_rows = b.band_rows < BAND_STEP ? BAND_STEP : b.band_rows / BAND_STEP * BAND_STEP;
+    b.band_rows = b.band_rows < step ? step : b.band_rows / step * step;
     if (b.band_rows > result.h) b.band_rows = result.h;
     b.per_image = (result.h + b.band_rows - 1) / b.band_rows;
     return b;
@@ -146,7 +149,7 @@ static chunk_plan plan_chunks(const fv_op_spec *spec) {
     chunk_plan plan = {.rows = (int64_t)spec->out.n * spec->out.h,
                        .weights = (int64_t)fv_shape_count(spec->in[WEIGHT])};
     int64_t least = (CHUNK_PIXELS + spec->out.w - 1) / spec->out.w;
-    plan.chunk_rows = ((plan.rows + TASKS - 1) / TASKS + BAND_STEP - 1) / BAND_STEP * BAND_STEP;
+    plan.chunk_rows = ((plan.rows + TASKS - 1) / TASKS + CHUNK_STEP - 1) / CHUNK_STEP * CHUNK_STEP;
     if (plan.chunk_rows < least) plan.chunk_rows = least;
     plan.chunks = (int)((plan.rows + plan.chunk_rows - 1) / plan.chunk_rows);
     return plan;
