@@ -1,19 +1,20 @@
-/* A convolution runs in one of two ways. Where the transformed weights are small, they are made once, and every task
-   takes a group of tiles from pixels to results in its own level-2 cache. Where they are large there are few tiles:
-   then the tiles are transformed first, as many as a share of the last cache takes, and a task transforms the weights
-   of a chunk of filters, some channels at a time, and takes all these tiles to results. Tasks follow from the shape
-   alone, and every result is made by one of them, so nothing depends on the number of threads. */
+/* A convolution runs in one of two ways. With many tiles the weights are transformed once, and every task takes a group
+   of tiles from pixels to results in its own level-2 cache, fetching the weights from beyond it. With few tiles and
+   many weights, the tiles are transformed first, and a task transforms the weights of a chunk of filters, some channels
+   at a time, and takes all tiles to results: so weights are looked at once. Tasks follow from the shape alone, and
+   every result is made by one of them, so nothing depends on the number of threads. */
 #include <string.h>
 
 #include "fovea/base/threads.h"
 #include "fovea/kernel/moments.h"
 #include "winograd_grid.h"
 
-#define SMALL_WEIGHTS 393216   /* elements of transformed weights that stay in a level-2 cache: 1.5 MiB */
-#define GROUP_ELEMENTS 196608  /* of a task's planes: 768 KiB */
+#define SMALL_WEIGHTS 600000   /* elements of transformed weights, 2.3 MiB: few tiles are worth fetching them */
+#define FEW_TILES 256          /* that are not worth fetching more */
+#define GROUP_ELEMENTS 294912  /* of a task's planes: 1.1 MiB */
 #define STAGE_ELEMENTS 4194304 /* of the planes of all tasks: 16 MiB */
 #define BLOCK_CHANNELS 128     /* whose weights a task transforms at once */
-#define LEAST_TILES 14         /* of a group */
+#define LEAST_TILES 28         /* of a group */
 #define TASKS 16               /* wished for */
 #define STAGE_TILES 8          /* of a task that only transforms */
 
@@ -33,7 +34,7 @@ static int64_t equal_groups(int64_t tiles, int64_t most) {
 }
 
 static int64_t staged_group(int64_t tiles, int c_in) {
-    return equal_groups(tiles, larger(STAGE_ELEMENTS / (PLANES * row_size_of(c_in)), 4 * LEAST_TILES));
+    return equal_groups(tiles, larger(STAGE_ELEMENTS / (PLANES * row_size_of(c_in)), 2 * LEAST_TILES));
 }
 
 static int64_t fused_group(int64_t tiles, int c_in, int c_out) {
@@ -47,7 +48,8 @@ static size_t packed_bytes(int channels, int filters) {
 }
 
 static winograd_plan plan_of(const fv_window *w, int c_in, int c_out) {
-    winograd_plan plan = {.tiles = tiles_of(w), .staged = (int64_t)PLANES * c_in * c_out > SMALL_WEIGHTS};
+    winograd_plan plan = {.tiles = tiles_of(w)};
+    plan.staged = plan.tiles < FEW_TILES && (int64_t)PLANES * c_in * c_out > SMALL_WEIGHTS;
     plan.group = plan.staged ? staged_group(plan.tiles, c_in) : fused_group(plan.tiles, c_in, c_out);
     plan.groups = divide_up(plan.tiles, plan.group);
     plan.filters = !plan.staged ? c_out : c_out >= 8 * FV_GEMM_PANEL_MAX ? 2 * FV_GEMM_PANEL_MAX : FV_GEMM_PANEL_MAX;

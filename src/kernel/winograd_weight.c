@@ -1,73 +1,57 @@
-/* The weight gradient of 3x3 convolutions by F(3x3, 4x4). Few channels have small transformed gradients: then a task
-   takes a run of tiles and adds them up in its own, which are summed in order afterwards. With many channels the tiles
-   are transformed first, a share of the last cache at a time, and a task takes all of them to a block of channels and
-   filters. */
+/* The weight gradient of 3x3 convolutions by F(3x3, 4x4). A task takes a run of tiles and a block of channels and
+   filters whose transformed gradient stays in its level-2 cache, transforms both sides some tiles at a time, and adds
+   their products up. Blocks transform the same tiles again, which costs less than to fetch them from beyond the cache.
+   Where there are several runs, their sums are added in order afterwards. */
 #include <string.h>
 
 #include "fovea/base/threads.h"
 #include "winograd_grid.h"
 
-#define SMALL_GRADIENT 147456  /* elements of transformed gradients that stay in a level-2 cache: 576 KiB */
-#define GROUP_ELEMENTS 147456  /* of transformed tiles beside them */
-#define PARTS_ELEMENTS 4194304 /* of the transformed gradients of all runs: 16 MiB */
-#define STAGE_ELEMENTS 6291456 /* of the planes of all tasks */
-#define LEAST_TILES 32         /* of a group or a stage */
-#define RUNS 32                /* wished for */
-#define STAGE_TILES 8          /* of a task that only transforms */
+#define BLOCK 64               /* channels and filters: 576 KiB of sums */
+#define GROUP_ELEMENTS 221184  /* of tiles transformed at once: 864 KiB more */
+#define PARTS_ELEMENTS 8388608 /* of all sums: 32 MiB */
+#define LEAST_TILES 32         /* of a group */
+#define TASKS 32               /* wished for */
 #define SUM_CHANNELS 4         /* of a task that sums runs */
 
 typedef struct weight_plan {
-    bool staged;
-    int64_t tiles, group; /* group: tiles that are transformed together */
-    int64_t run, runs;    /* not staged: tiles of a task */
+    int64_t tiles, group, run, runs; /* tiles in all, transformed together, of a task */
     int block_c, block_f, blocks_c, blocks_f;
-    size_t input_bytes, gradient_bytes; /* planes of a group: of each worker, or shared when staged */
-    size_t sums_bytes;                  /* transformed gradient of a run or a block */
+    size_t sums_bytes, input_bytes, gradient_bytes; /* planes of a task */
 } weight_plan;
 
-static void plan_runs(weight_plan *plan, int c_in, int c_out) {
-    int64_t row = row_size_of(c_in) + row_size_of(c_out);
-    plan->group = larger(LEAST_TILES, GROUP_ELEMENTS / (PLANES * row));
-    int64_t most = larger(1, PARTS_ELEMENTS / (PLANES * (int64_t)c_in * row_size_of(c_out)));
-    int64_t runs = larger(1, smaller(smaller(RUNS, most), plan->tiles / plan->group));
-    plan->run = divide_up(plan->tiles, runs);
-    plan->runs = divide_up(plan->tiles, plan->run);
-    plan->group = smaller(plan->group, plan->run);
-    plan->sums_bytes = planes_bytes(c_in, c_out);
-}
-
-static void plan_blocks(weight_plan *plan, int c_in, int c_out) {
-    int64_t row = row_size_of(c_in) + row_size_of(c_out);
-    int64_t most = larger(LEAST_TILES, STAGE_ELEMENTS / (PLANES * row));
-    plan->group = divide_up(plan->tiles, divide_up(plan->tiles, most));
-    plan->block_c = c_in >= 256 ? 128 : 64;
-    plan->block_f = 64;
-    plan->blocks_c = (int)divide_up(c_in, plan->block_c);
-    plan->blocks_f = (int)divide_up(c_out, plan->block_f);
-    plan->sums_bytes = planes_bytes(plan->block_c, plan->block_f);
+/* Equal blocks of at most BLOCK, in whole vectors. */
+static int block_of(int channels) {
+    int64_t blocks = divide_up(channels, BLOCK);
+    return (int)smaller(channels, divide_up(divide_up(channels, blocks), 16) * 16);
 }
 
 static weight_plan plan_of(const fv_window *w, int c_in, int c_out) {
-    weight_plan plan = {.tiles = tiles_of(w), .staged = PLANES * (int64_t)c_in * row_size_of(c_out) > SMALL_GRADIENT};
-    if (plan.staged)
-        plan_blocks(&plan, c_in, c_out);
-    else
-        plan_runs(&plan, c_in, c_out);
-    plan.input_bytes = planes_bytes(plan.group, c_in);
-    plan.gradient_bytes = planes_bytes(plan.group, c_out);
+    weight_plan plan = {.tiles = tiles_of(w), .block_c = block_of(c_in), .block_f = block_of(c_out)};
+    plan.blocks_c = (int)divide_up(c_in, plan.block_c);
+    plan.blocks_f = (int)divide_up(c_out, plan.block_f);
+    int64_t blocks = (int64_t)plan.blocks_c * plan.blocks_f;
+    plan.sums_bytes = planes_bytes(plan.block_c, plan.block_f);
+    plan.group = GROUP_ELEMENTS / (PLANES * (row_size_of(plan.block_c) + row_size_of(plan.block_f)));
+    plan.group = smaller(plan.tiles, larger(LEAST_TILES, plan.group));
+    int64_t most = PARTS_ELEMENTS * (int64_t)sizeof(fv_real) / ((int64_t)plan.sums_bytes * blocks);
+    int64_t runs = larger(1, smaller(smaller(divide_up(TASKS, blocks), most), plan.tiles / plan.group));
+    plan.run = divide_up(plan.tiles, runs);
+    plan.runs = divide_up(plan.tiles, plan.run);
+    plan.input_bytes = planes_bytes(plan.group, plan.block_c);
+    plan.gradient_bytes = planes_bytes(plan.group, plan.block_f);
     return plan;
 }
 
-/* With one stage a block is finished when it is made, and a worker's memory does for it. */
+/* A single run is finished by the task that made it, and a worker's memory does for its sums. */
 static size_t sums_count(const weight_plan *plan) {
-    if (!plan->staged) return (size_t)plan->runs;
-    return plan->group == plan->tiles ? (size_t)fv_threads() : (size_t)plan->blocks_c * (size_t)plan->blocks_f;
+    if (plan->runs == 1) return (size_t)fv_threads();
+    return (size_t)plan->runs * (size_t)plan->blocks_c * (size_t)plan->blocks_f;
 }
 
 size_t fv_winograd_weight_work(const fv_window *w, int c_in, int c_out) {
     weight_plan plan = plan_of(w, c_in, c_out);
-    size_t planes = plan.input_bytes + plan.gradient_bytes;
-    return sums_count(&plan) * plan.sums_bytes + (plan.staged ? 1 : (size_t)fv_threads()) * planes;
+    return sums_count(&plan) * plan.sums_bytes + (size_t)fv_threads() * (plan.input_bytes + plan.gradient_bytes);
 }
 
 typedef struct weight_task {
@@ -77,103 +61,85 @@ typedef struct weight_task {
     weight_plan plan;
     fv_winograd_grid grid;
     char *sums, *planes;
-    int64_t stage;
 } weight_task;
 
-static fv_real *sums_at(const weight_task *task, int64_t number) {
-    return (fv_real *)(void *)(task->sums + (size_t)number * task->plan.sums_bytes);
+/* The channels and filters of a block. */
+typedef struct block {
+    int c, f, channels, filters;
+} block;
+
+static block block_at(const weight_task *task, int64_t number) {
+    const weight_plan *plan = &task->plan;
+    block b = {.c = (int)(number / plan->blocks_f) * plan->block_c,
+               .f = (int)(number % plan->blocks_f) * plan->block_f};
+    b.channels = (int)smaller(plan->block_c, task->product->c_in - b.c);
+    b.filters = (int)smaller(plan->block_f, task->product->c_out - b.f);
+    return b;
 }
 
-/* Both sides of tiles [begin, end), to row `row` of the planes at `at`. */
-static void transform_tiles(const weight_task *task, int64_t begin, int64_t end, int64_t row, char *at,
-                            fv_winograd_planes *input, fv_winograd_planes *gradient) {
+/* The sums number `number`: those of run r of block b are number b * runs + r. */
+static fv_winograd_planes sums_at(const weight_task *task, int64_t number) {
+    fv_real *data = (fv_real *)(void *)(task->sums + (size_t)number * task->plan.sums_bytes);
+    return planes_of(data, task->plan.block_c, task->plan.block_f);
+}
+
+/* sums{channels, filters} (+)= input^T gradient of tiles [begin, end) in every plane. */
+static void add_tiles(const weight_task *task, const block *b, int64_t begin, int64_t end, char *planes, bool add,
+                      const fv_winograd_planes *sums) {
     const fv_winograd_weight *p = task->product;
-    *input = planes_of((fv_real *)(void *)at, task->plan.group, p->c_in);
-    *gradient = planes_of((fv_real *)(void *)(at + task->plan.input_bytes), task->plan.group, p->c_out);
-    fv_winograd_planes to = *input;
-    to.data += row * to.row_size;
-    task->transforms->input(&task->grid, p->in, p->in_stride, p->c_in, begin, end, &to);
-    to = *gradient;
-    to.data += row * to.row_size;
-    task->transforms->gradient(&task->grid, p->d_out, p->d_out_stride, p->c_out, begin, end, &to);
-}
-
-/* sums{channels, filters} (+)= input^T gradient in every plane. */
-static void multiply_planes(const weight_task *task, int64_t tiles, const fv_winograd_planes *input,
-                            const fv_winograd_planes *gradient, int channels, int filters, bool add,
-                            const fv_winograd_planes *sums) {
+    fv_winograd_planes input = planes_of((fv_real *)(void *)planes, task->plan.group, task->plan.block_c);
+    fv_winograd_planes gradient =
+        planes_of((fv_real *)(void *)(planes + task->plan.input_bytes), task->plan.group, task->plan.block_f);
+    task->transforms->input(&task->grid, p->in + b->c, p->in_stride, b->channels, begin, end, &input);
+    task->transforms->gradient(&task->grid, p->d_out + b->f, p->d_out_stride, b->filters, begin, end, &gradient);
     for (int i = 0; i < PLANES; i++) {
-        fv_gemm_left a = {input->data + i * input->plane_size, 1, input->row_size, false};
-        fv_gemm_right b = {gradient->data + i * gradient->plane_size, gradient->row_size, task->tiles->panel};
+        fv_gemm_left left = {input.data + i * input.plane_size, 1, input.row_size, false};
+        fv_gemm_right right = {gradient.data + i * gradient.plane_size, gradient.row_size, task->tiles->panel};
         fv_gemm_result c = {.c = sums->data + i * sums->plane_size, .ld = sums->row_size, .add = add};
-        task->tiles->multiply(channels, filters, tiles, &a, &b, &c);
+        task->tiles->multiply(b->channels, b->filters, end - begin, &left, &right, &c);
     }
 }
 
-/* Few channels ------------------------------------------------------------------------------------------ */
-
-static void run_task(void *context, int64_t run, int worker) {
-    const weight_task *task = context;
+/* Channels [first, first + channels) of a block from its sums to the gradient. */
+static void finish(const weight_task *task, const block *b, int first, int channels, const fv_winograd_planes *sums) {
     const fv_winograd_weight *p = task->product;
-    char *planes = task->planes + (size_t)worker * (task->plan.input_bytes + task->plan.gradient_bytes);
-    fv_winograd_planes input, gradient, sums = planes_of(sums_at(task, run), p->c_in, p->c_out);
-    int64_t first = run * task->plan.run, last = smaller(first + task->plan.run, task->plan.tiles);
-    for (int64_t begin = first; begin < last; begin += task->plan.group) {
-        int64_t end = smaller(begin + task->plan.group, last);
-        transform_tiles(task, begin, end, 0, planes, &input, &gradient);
-        multiply_planes(task, end - begin, &input, &gradient, p->c_in, p->c_out, begin > first, &sums);
-    }
+    fv_winograd_planes rows = *sums;
+    rows.data += first * rows.row_size;
+    task->transforms->weight_gradient(&rows, channels, b->filters, p->c_in, p->c_out, p->add,
+                                      p->dw + (int64_t)(b->c + first) * p->c_out + b->f);
 }
 
-/* Adds the runs' rows of some channels to those of run 0, and takes them to the gradient. */
+static void run_task(void *context, int64_t index, int worker) {
+    const weight_task *task = context;
+    const weight_plan *plan = &task->plan;
+    int64_t blocks = (int64_t)plan->blocks_c * plan->blocks_f, number = index % blocks, run = index / blocks;
+    block b = block_at(task, number); /* the blocks of a run follow each other, so that its pixels stay in a cache */
+    char *planes = task->planes + (size_t)worker * (plan->input_bytes + plan->gradient_bytes);
+    fv_winograd_planes sums = sums_at(task, plan->runs == 1 ? worker : number * plan->runs + run);
+    int64_t first = run * plan->run, last = smaller(first + plan->run, plan->tiles);
+    for (int64_t begin = first; begin < last; begin += plan->group)
+        add_tiles(task, &b, begin, smaller(begin + plan->group, last), planes, begin > first, &sums);
+    if (plan->runs == 1) finish(task, &b, 0, b.channels, &sums);
+}
+
+/* Adds all runs' rows of some channels of a block to those of the first. */
 static void sum_task(void *context, int64_t index, int worker) {
     (void)worker;
     const weight_task *task = context;
-    const fv_winograd_weight *p = task->product;
-    int begin = (int)index * SUM_CHANNELS, channels = (int)smaller(SUM_CHANNELS, p->c_in - begin);
-    fv_winograd_planes sums = planes_of(sums_at(task, 0), p->c_in, p->c_out);
-    sums.data += begin * sums.row_size;
+    int64_t pieces = divide_up(task->plan.block_c, SUM_CHANNELS), number = index / pieces;
+    block b = block_at(task, number);
+    int first = (int)(index % pieces) * SUM_CHANNELS, channels = (int)smaller(SUM_CHANNELS, b.channels - first);
+    if (channels <= 0) return;
+    fv_winograd_planes sums = sums_at(task, number * task->plan.runs);
     for (int64_t run = 1; run < task->plan.runs; run++) {
-        const fv_real *part = sums_at(task, run) + begin * sums.row_size;
+        fv_winograd_planes part = sums_at(task, number * task->plan.runs + run);
         for (int i = 0; i < PLANES; i++) {
-            fv_real *restrict to = sums.data + i * sums.plane_size;
-            const fv_real *restrict from = part + i * sums.plane_size;
+            fv_real *restrict to = sums.data + i * sums.plane_size + first * sums.row_size;
+            const fv_real *restrict from = part.data + i * part.plane_size + first * part.row_size;
             for (int64_t j = 0; j < channels * sums.row_size; j++) to[j] += from[j];
         }
     }
-    task->transforms->weight_gradient(&sums, channels, p->c_out, p->c_in, p->c_out, p->add,
-                                      p->dw + (int64_t)begin * p->c_out);
-}
-
-/* Many channels ----------------------------------------------------------------------------------------- */
-
-static void stage_task(void *context, int64_t index, int worker) {
-    (void)worker;
-    const weight_task *task = context;
-    int64_t first = task->stage * task->plan.group, last = smaller(first + task->plan.group, task->plan.tiles);
-    int64_t begin = first + index * STAGE_TILES;
-    fv_winograd_planes input, gradient;
-    transform_tiles(task, begin, smaller(begin + STAGE_TILES, last), begin - first, task->planes, &input, &gradient);
-}
-
-static void block_task(void *context, int64_t index, int worker) {
-    const weight_task *task = context;
-    const fv_winograd_weight *p = task->product;
-    const weight_plan *plan = &task->plan;
-    int c = (int)(index / plan->blocks_f) * plan->block_c, f = (int)(index % plan->blocks_f) * plan->block_f;
-    int channels = (int)smaller(plan->block_c, p->c_in - c), filters = (int)smaller(plan->block_f, p->c_out - f);
-    int64_t first = task->stage * plan->group, last = smaller(first + plan->group, plan->tiles);
-    fv_winograd_planes input = planes_of((fv_real *)(void *)task->planes, plan->group, p->c_in);
-    fv_winograd_planes gradient =
-        planes_of((fv_real *)(void *)(task->planes + plan->input_bytes), plan->group, p->c_out);
-    input.data += c;
-    gradient.data += f;
-    bool single = plan->group == plan->tiles;
-    fv_winograd_planes sums = planes_of(sums_at(task, single ? worker : index), plan->block_c, plan->block_f);
-    multiply_planes(task, last - first, &input, &gradient, channels, filters, task->stage > 0, &sums);
-    if (last == plan->tiles)
-        task->transforms->weight_gradient(&sums, channels, filters, p->c_in, p->c_out, p->add,
-                                          p->dw + (int64_t)c * p->c_out + f);
+    finish(task, &b, first, channels, &sums);
 }
 
 void fv_winograd_weight_run(const fv_winograd_weight *p) {
@@ -183,16 +149,8 @@ void fv_winograd_weight_run(const fv_winograd_weight *p) {
                         .plan = plan_of(&p->window, p->c_in, p->c_out),
                         .grid = grid_of(&p->window),
                         .sums = p->work};
+    int64_t blocks = (int64_t)task.plan.blocks_c * task.plan.blocks_f;
     task.planes = task.sums + sums_count(&task.plan) * task.plan.sums_bytes;
-    if (!task.plan.staged) {
-        fv_parallel_for(task.plan.runs, run_task, &task);
-        fv_parallel_for(divide_up(p->c_in, SUM_CHANNELS), sum_task, &task);
-        return;
-    }
-    int64_t stages = divide_up(task.plan.tiles, task.plan.group);
-    for (task.stage = 0; task.stage < stages; task.stage++) {
-        int64_t tiles = smaller(task.plan.group, task.plan.tiles - task.stage * task.plan.group);
-        fv_parallel_for(divide_up(tiles, STAGE_TILES), stage_task, &task);
-        fv_parallel_for((int64_t)task.plan.blocks_c * task.plan.blocks_f, block_task, &task);
-    }
+    fv_parallel_for(blocks * task.plan.runs, run_task, &task);
+    if (task.plan.runs > 1) fv_parallel_for(blocks * divide_up(task.plan.block_c, SUM_CHANNELS), sum_task, &task);
 }
