@@ -49,7 +49,7 @@ typedef struct fv_gemm_result {
     fv_real low, high;
 } fv_gemm_result;
 
-#define FV_STREAM_BYTES ((size_t)32 << 20) /* a large level-3 cache */
+#define FV_STREAM_BYTES ((size_t)8 << 20) /* no cache keeps it until it is read again */
 
 /* Whether a result of rows x columns is better written with `stream`: it is large and its rows are whole cache lines.
  */
