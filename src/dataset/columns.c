@@ -37,7 +37,7 @@ static const char *const *usual_mask(const char *class_name) {
 }
 
 fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, const fv_manifest *manifest,
-                          fv_columns *found) {
+                          fv_table_columns *found) {
     FV_TRY(find_column(csv, source->column_name, usual_name, &found->name));
     FV_TRY(find_column(csv, source->column_fundus, usual_fundus, &found->fundus));
     FV_TRY(find_column(csv, source->column_fov, usual_fov, &found->fov));

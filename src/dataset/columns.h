@@ -6,14 +6,14 @@
 #include "fovea/dataset/manifest.h"
 
 /* Column numbers of a table, -1 where there is none. */
-typedef struct fv_columns {
+typedef struct fv_table_columns {
     int name, fundus, fov, split, patient, cdr, mask[FV_MAX_CLASSES];
-} fv_columns;
+} fv_table_columns;
 
 /* Finds the columns that `source` names, and the usual ones (manifest.h) where it names none; there is always a fundus.
  */
 fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, const fv_manifest *manifest,
-                          fv_columns *found);
+                          fv_table_columns *found);
 /* The first usual name for the masks of a class: "od" for "disc"; the class's own when it has none. */
 const char *fv_usual_mask_column(const char *class_name);
 

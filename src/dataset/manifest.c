@@ -20,7 +20,7 @@ typedef struct append {
     fv_manifest *manifest;
     const fv_manifest_source *source;
     fv_csv csv;
-    fv_columns columns;
+    fv_table_columns columns;
     char root[FV_PATH_MAX], set[64];
     int without_photo, with_split; /* rows: skipped; with a value in the split column */
     int unknown_split_row;         /* the first whose value is not known, -1 */
