@@ -10,6 +10,13 @@
 
 /* The run-time half of a plan: plan_layout.h says how it is made; here the block is allocated, the calls get their
    pointers once, and running is a walk over them. */
+
+/* A call that a step does along before its own. */
+typedef struct fv_before {
+    fv_op_call call;
+    fv_epilogue epilogue;
+} fv_before;
+
 struct fv_plan {
     const fv_graph *graph;
     fv_plan_mode mode;
@@ -18,6 +25,7 @@ struct fv_plan {
     char *block;
     fv_op_call *calls;       /* per step */
     fv_epilogue *epilogues;  /* per step */
+    fv_before *befores;      /* per step */
     double **moments;        /* per step: call->moments in training */
     fv_plan_profile profile; /* NULL pointers: nobody measures */
 };
@@ -63,17 +71,36 @@ static void bind_gradients(const fv_plan *plan, const fv_plan_step *step, fv_op_
     }
 }
 
-static void bind_epilogue(const fv_plan *plan, const fv_plan_step *step, fv_op_call *call, fv_epilogue *epilogue) {
-    const fv_fusion *fusion = &plan->layout.choices.fusions[step->node];
-    if (fusion->out == plan->graph->nodes[step->node].out) return;
-    const fv_real *fold = tensor_address(plan, step->fold);
-    *epilogue = (fv_epilogue){.scale = fold,
-                              .offset = fold ? fold + call->spec->out.c : NULL,
-                              .residual = tensor_address(plan, step->residual),
-                              .residual_stride = tensor_stride(plan, step->residual),
-                              .low = fusion->low,
-                              .high = fusion->high};
+/* What the node's fusion does to its result; `fold` holds scale and offset of its batch norm. */
+static void bind_epilogue(const fv_plan *plan, int node, int fold_tensor, fv_op_call *call, fv_epilogue *epilogue) {
+    const fv_fusion *fusion = &plan->layout.choices.fusions[node];
+    if (fusion->out == plan->graph->nodes[node].out) return;
+    const fv_real *fold = tensor_address(plan, fold_tensor);
+    *epilogue = (fv_epilogue){
+        .scale = fold, .offset = fold ? fold + call->spec->out.c : NULL, .low = fusion->low, .high = fusion->high};
     call->epilogue = epilogue;
+}
+
+/* The call that a fused step does along before its own: its input is the step's. */
+static void bind_before(const fv_plan *plan, const fv_plan_step *step, fv_op_call *call, fv_before *before) {
+    int node = plan->layout.choices.fusions[step->node].before;
+    if (node == FV_NONE) return;
+    const fv_graph_node *first = &plan->graph->nodes[node];
+    before->call = (fv_op_call){.spec = &first->spec, .node = (uint64_t)node};
+    before->call.in[0] = tensor_address(plan, step->in[0]);
+    before->call.in_stride[0] = tensor_stride(plan, step->in[0]);
+    for (int k = 1; k < first->spec.inputs; k++)
+        before->call.in[k] = param_data(plan, plan->graph->values[first->in[k]].param);
+    bind_epilogue(plan, node, step->fold_before, &before->call, &before->epilogue);
+    call->before = &before->call;
+}
+
+static void bind_fusion(const fv_plan *plan, const fv_plan_step *step, fv_op_call *call, fv_epilogue *epilogue,
+                        fv_before *before) {
+    bind_epilogue(plan, step->node, step->fold, call, epilogue);
+    epilogue->residual = tensor_address(plan, step->residual);
+    epilogue->residual_stride = tensor_stride(plan, step->residual);
+    bind_before(plan, step, call, before);
 }
 
 static void bind_step(fv_plan *plan, int s) {
@@ -90,13 +117,14 @@ static void bind_step(fv_plan *plan, int s) {
     if (step->kind == FV_STEP_BACKWARD)
         bind_gradients(plan, step, call);
     else
-        bind_epilogue(plan, step, call, &plan->epilogues[s]);
+        bind_fusion(plan, step, call, &plan->epilogues[s], &plan->befores[s]);
 }
 
 static fv_status allocate(fv_plan *plan) {
     size_t steps = (size_t)plan->layout.step_count;
     bool complete = (plan->calls = fv_allocate(steps, sizeof *plan->calls, "a plan")) &&
                     (plan->epilogues = fv_allocate(steps, sizeof *plan->epilogues, "a plan")) &&
+                    (plan->befores = fv_allocate(steps, sizeof *plan->befores, "a plan")) &&
                     (plan->moments = fv_allocate(steps, sizeof *plan->moments, "a plan"));
     if (!complete) return FV_NO_RESOURCE;
     return fv_block_allocate(plan->layout.bytes, "the tensors of a network", (void **)&plan->block);
@@ -144,6 +172,7 @@ void fv_plan_free(fv_plan *plan) {
     fv_block_free(plan->block);
     free(plan->calls);
     free(plan->epilogues);
+    free(plan->befores);
     free(plan->moments);
     free(plan->profile.forward);
     free(plan->profile.backward);
@@ -180,13 +209,17 @@ const fv_real *fv_plan_gradient(const fv_plan *plan, fv_value value) {
 }
 
 /* Parameters change between runs, so what a batch norm comes down to is found anew; that is nothing beside the rest. */
-static void fold_norm(const fv_plan *plan, int s) {
-    const fv_plan_step *step = &plan->layout.steps[s];
-    if (step->fold == FV_NONE) return;
-    const fv_graph_node *norm = &plan->graph->nodes[plan->layout.choices.fusions[step->node].norm];
-    fv_real *in[FV_MAX_INPUTS] = {NULL}, *fold = tensor_address(plan, step->fold);
+static void fold_norm(const fv_plan *plan, int node, int fold_tensor) {
+    if (fold_tensor == FV_NONE) return;
+    const fv_graph_node *norm = &plan->graph->nodes[plan->layout.choices.fusions[node].norm];
+    fv_real *in[FV_MAX_INPUTS] = {NULL}, *fold = tensor_address(plan, fold_tensor);
     for (int k = 1; k < norm->spec.inputs; k++) in[k] = param_data(plan, plan->graph->values[norm->in[k]].param);
     fv_op_table[norm->spec.kind]->fold(&norm->spec, in, fold, fold + norm->spec.out.c);
+}
+
+static void fold_norms(const fv_plan *plan, const fv_plan_step *step) {
+    fold_norm(plan, step->node, step->fold);
+    fold_norm(plan, plan->layout.choices.fusions[step->node].before, step->fold_before);
 }
 
 static void call_op(fv_plan *plan, int s) {
@@ -199,7 +232,7 @@ static void call_op(fv_plan *plan, int s) {
     } else if (kind == FV_STEP_RECOMPUTE && op->recompute) {
         op->recompute(call);
     } else {
-        fold_norm(plan, s);
+        fold_norms(plan, &plan->layout.steps[s]);
         op->forward(call);
     }
 }

@@ -1,5 +1,6 @@
 /* Fusion for inference: a batch norm with running statistics, an activation and the addition of a residual are done by
-   the op before them, on each stretch of its result while that is still in the cache. */
+   the op before them, on each stretch of its result while that is still in the cache; and a depthwise convolution by
+   the pointwise one behind it. */
 #include <math.h>
 
 #include "plan_layout.h"
@@ -63,10 +64,25 @@ static bool absorb(const fuser *f, int root, int i) {
     return true;
 }
 
+/* The node whose result is in[0] of node i, and nobody else's, goes along with i where its op allows that. */
+static void take_along(const fuser *f, int i) {
+    const fv_graph_node *node = &f->graph->nodes[i];
+    const fv_op *op = fv_op_table[node->spec.kind];
+    int producer = f->graph->values[node->in[0]].producer;
+    if (!op->work_behind || producer < 0 || only_reader(f, node->in[0]) != i) return;
+    int before = f->choices->fusions[producer].root;
+    const fv_fusion *fusion = &f->choices->fusions[before];
+    if (fusion->out != node->in[0] || fusion->residual != FV_NO_VALUE) return;
+    if (!op->work_behind(&node->spec, &f->graph->nodes[before].spec)) return;
+    f->choices->fusions[i].before = before;
+    f->choices->fusions[before].root = i;
+}
+
 void fv_plan_find_fusions(const fv_graph *graph, bool fuse, fv_plan_choices *choices) {
     fuser f = {graph, choices};
     for (int i = 0; i < graph->node_count; i++)
         choices->fusions[i] = (fv_fusion){.root = i,
+                                          .before = FV_NONE,
                                           .out = graph->nodes[i].out,
                                           .norm = FV_NONE,
                                           .residual = FV_NO_VALUE,
@@ -77,4 +93,6 @@ void fv_plan_find_fusions(const fv_graph *graph, bool fuse, fv_plan_choices *cho
         int next = only_reader(&f, choices->fusions[i].out);
         while (next != FV_NONE && absorb(&f, i, next)) next = only_reader(&f, choices->fusions[i].out);
     }
+    for (int i = 0; fuse && i < graph->node_count; i++)
+        if (choices->fusions[i].root == i) take_along(&f, i);
 }

@@ -39,11 +39,15 @@ typedef struct fv_plan_step {
     bool add[FV_MAX_INPUTS];
     int saved, work, moments;
     int residual, fold; /* of a fused step: the added tensor; scale and offset of a batch norm */
+    int fold_before;    /* and those of the node before it */
 } fv_plan_step;
 
-/* What the op of a node does along with its own work: kernel, then norm, then residual, then limits. */
+/* What the op of a node does along with its own work: the node before it, kernel, then norm, then residual, then
+ * limits.
+ */
 typedef struct fv_fusion {
     int root;          /* the node that does this node's work; itself if none other does */
+    int before;        /* of a root: the node that makes its in[0], with a fusion of its own; FV_NONE */
     fv_value out;      /* of a root: the value it leaves */
     int norm;          /* node of the batch norm; FV_NONE */
     fv_value residual; /* FV_NO_VALUE */

@@ -51,7 +51,7 @@ static int touch(fv_plan_layout *layout, int tensor) {
 
 static fv_plan_step new_step(const scheduler *s, fv_step_kind kind, int node) {
     fv_plan_step step = {.kind = kind, .node = node, .out = FV_NONE, .d_out = FV_NONE};
-    step.work = step.moments = step.residual = step.fold = FV_NONE;
+    step.work = step.moments = step.residual = step.fold = step.fold_before = FV_NONE;
     for (int k = 0; k < FV_MAX_INPUTS; k++) step.in[k] = step.d_in[k] = FV_NONE;
     step.saved = touch(s->layout, s->layout->saved_tensor[node]);
     const fv_op_spec *spec = &s->graph->nodes[node].spec;
@@ -80,6 +80,18 @@ static void pass_moments(const scheduler *s, fv_plan_step *step) {
     moments[node->out] = step->moments;
 }
 
+/* The step does the work of node `before` as well, from that one's input on. */
+static void take_along(const scheduler *s, int before, fv_plan_step *step) {
+    fv_plan_layout *layout = s->layout;
+    const fv_graph_node *node = &s->graph->nodes[step->node], *first = &s->graph->nodes[before];
+    size_t work = fv_op_table[node->spec.kind]->work_behind(&node->spec, &first->spec);
+    fv_plan_tensor *own = &layout->tensors[step->work];
+    if (work > own->bytes) own->bytes = work;
+    step->in[0] = touch(layout, layout->value_tensor[first->in[0]]);
+    if (layout->choices.fusions[before].norm != FV_NONE)
+        step->fold_before = add_memory(layout, 2 * (size_t)first->spec.out.c * sizeof(fv_real));
+}
+
 static void add_forward(const scheduler *s, int i, bool train) {
     fv_plan_layout *layout = s->layout;
     const fv_graph_node *node = &s->graph->nodes[i];
@@ -88,6 +100,7 @@ static void add_forward(const scheduler *s, int i, bool train) {
     layout->saved_tensor[i] = add_memory(layout, op->saved_bytes ? op->saved_bytes(&node->spec) : 0);
     fv_plan_step step = new_step(s, FV_STEP_FORWARD, i);
     for (int k = 0; k < node->spec.inputs; k++) step.in[k] = touch(layout, layout->value_tensor[node->in[k]]);
+    if (fusion->before != FV_NONE) take_along(s, fusion->before, &step);
     if (fusion->residual != FV_NO_VALUE) step.residual = touch(layout, layout->value_tensor[fusion->residual]);
     if (fusion->norm != FV_NONE) step.fold = add_memory(layout, 2 * (size_t)node->spec.out.c * sizeof(fv_real));
     step.out = layout->value_tensor[fusion->out] = add_tensor(s, fusion->out);

@@ -5,6 +5,7 @@
 #include "fovea/kernel/conv.h"
 #include "fovea/kernel/gemm.h"
 #include "fovea/kernel/moments.h"
+#include "fovea/kernel/separable.h"
 #include "fovea/kernel/winograd.h"
 #include "op_window.h"
 
@@ -146,12 +147,41 @@ static void forward_gathered(const fv_op_call *call, const fv_window *window, co
         fv_moments_run(result->c, result->ld, fv_window_out_pixels(window), spec->out.c, call->moments, scratch);
 }
 
+/* A depthwise convolution before a pointwise one goes along with it. */
+static size_t work_behind(const fv_op_spec *spec, const fv_op_spec *before) {
+    if (before->kind != FV_OP_depthwise || !is_pointwise(spec)) return 0;
+    fv_window window = fv_op_window(before);
+    if (!fv_separable_pays(&window, spec->in[INPUT].c, spec->out.c)) return 0;
+    return fv_op_offset_bytes(spec) + fv_separable_work(&window, spec->in[INPUT].c);
+}
+
+static void forward_separable(const fv_op_call *call, const fv_gemm_result *result, void *work) {
+    const fv_op_call *before = call->before;
+    const fv_epilogue *e = before->epilogue;
+    fv_channel_epilogue finish;
+    if (e) finish = (fv_channel_epilogue){.scale = e->scale, .offset = e->offset, .low = e->low, .high = e->high};
+    fv_separable_run(&(fv_separable){.window = fv_op_window(before->spec),
+                                     .channels = call->spec->in[INPUT].c,
+                                     .filters = call->spec->out.c,
+                                     .in = before->in[INPUT],
+                                     .in_stride = fv_pixel_stride(before->in_stride[INPUT], before->spec->in[INPUT].c),
+                                     .taps = before->in[WEIGHT],
+                                     .finish = e ? &finish : NULL,
+                                     .weight = call->in[WEIGHT],
+                                     .result = *result,
+                                     .work = work});
+}
+
 static void forward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
     fv_window window = fv_op_window(spec);
     int stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c);
     fv_gemm_result result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL);
     void *work = (char *)call->work + fv_op_offset_bytes(spec);
+    if (call->before) {
+        forward_separable(call, &result, work);
+        return;
+    }
     switch (way_of(spec)) {
     case WAY_POINTWISE:
         fv_gemm_rows_run(&(fv_gemm_rows){.m = fv_window_out_pixels(&window),
@@ -338,6 +368,7 @@ const fv_op fv_op_conv2d = {.name = "conv2d",
                             .moments = true,
                             .overwrites_input = true,
                             .maps_input = maps_input,
+                            .work_behind = work_behind,
                             .infer = infer,
                             .work_bytes = work_bytes,
                             .forward = forward,

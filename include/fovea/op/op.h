@@ -89,6 +89,9 @@ typedef struct fv_op_call {
                         training: those of in[0], left there by the op before it. */
     const fv_norm_map *in_map; /* NULL: none. For an op that maps_input(): where it reads in[0], it takes the map of it
                                 */
+    /* NULL, or the call of the op that makes in[0], which is then not there: forward does the work of both. Only
+       outside training, for an op whose work_behind() allows it. */
+    const struct fv_op_call *before;
 } fv_op_call;
 
 /* The distance of two pixels of a tensor of `channels` channels, from one of the strides of a call. */
@@ -122,6 +125,10 @@ typedef struct fv_op {
     void (*map)(const fv_op_call *call, fv_real *center, fv_real *scale, fv_real *offset, fv_norm_map *map);
     /* Whether forward and backward honour call->in_map. NULL: no. */
     bool (*maps_input)(const fv_op_spec *spec);
+    /* Work memory of forward when it does the op `before` it along, 0 where it cannot or that does not pay. NULL:
+     * never.
+     */
+    size_t (*work_behind)(const fv_op_spec *spec, const fv_op_spec *before);
     /* Fills defaults, resolves padding, checks input shapes and sets spec->out. `layer` names the node in errors. */
     fv_status (*infer)(fv_op_spec *spec, const char *layer);
     size_t (*saved_bytes)(const fv_op_spec *spec);               /* NULL: none */
