@@ -111,6 +111,7 @@ static void bind_step(fv_plan *plan, int s) {
                          .out_stride = tensor_stride(plan, step->out),
                          .saved = tensor_address(plan, step->saved),
                          .work = tensor_address(plan, step->work),
+                         .prepared = tensor_address(plan, step->prepared),
                          .node = (uint64_t)step->node};
     plan->moments[s] = tensor_address(plan, step->moments);
     bind_inputs(plan, step, call);
@@ -147,8 +148,14 @@ fv_status fv_plan_make_within(const fv_graph *graph, fv_plan_mode mode, const fv
         return status;
     }
     for (int s = 0; s < plan->layout.step_count; s++) bind_step(plan, s);
+    fv_plan_prepare(plan);
     *out = plan;
     return FV_OK;
+}
+
+void fv_plan_prepare(fv_plan *plan) {
+    for (int s = 0; s < plan->layout.step_count; s++)
+        if (plan->calls[s].prepared) fv_op_table[plan->calls[s].spec->kind]->prepare(&plan->calls[s]);
 }
 
 fv_status fv_plan_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,

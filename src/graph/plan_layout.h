@@ -38,6 +38,7 @@ typedef struct fv_plan_step {
     int d_out, d_in[FV_MAX_INPUTS];
     bool add[FV_MAX_INPUTS];
     int saved, work, moments;
+    int prepared; /* what the op has made of its parameters, in inference; lives for the whole plan */
     int residual, fold; /* of a fused step: the added tensor; scale and offset of a batch norm */
     int fold_before;    /* and those of the node before it */
 } fv_plan_step;

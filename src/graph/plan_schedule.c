@@ -51,7 +51,7 @@ static int touch(fv_plan_layout *layout, int tensor) {
 
 static fv_plan_step new_step(const scheduler *s, fv_step_kind kind, int node) {
     fv_plan_step step = {.kind = kind, .node = node, .out = FV_NONE, .d_out = FV_NONE};
-    step.work = step.moments = step.residual = step.fold = step.fold_before = FV_NONE;
+    step.work = step.moments = step.prepared = step.residual = step.fold = step.fold_before = FV_NONE;
     for (int k = 0; k < FV_MAX_INPUTS; k++) step.in[k] = step.d_in[k] = FV_NONE;
     step.saved = touch(s->layout, s->layout->saved_tensor[node]);
     const fv_op_spec *spec = &s->graph->nodes[node].spec;
@@ -104,7 +104,10 @@ static void add_forward(const scheduler *s, int i, bool train) {
     if (fusion->residual != FV_NO_VALUE) step.residual = touch(layout, layout->value_tensor[fusion->residual]);
     if (fusion->norm != FV_NONE) step.fold = add_memory(layout, 2 * (size_t)node->spec.out.c * sizeof(fv_real));
     step.out = layout->value_tensor[fusion->out] = add_tensor(s, fusion->out);
-    if (train) pass_moments(s, &step);
+    if (train)
+        pass_moments(s, &step);
+    else if (op->prepared_bytes && fusion->before == FV_NONE)
+        step.prepared = add_memory(layout, op->prepared_bytes(&node->spec));
     push_step(layout, &step);
 }
 
@@ -180,13 +183,14 @@ static void pin(fv_plan_layout *layout, int tensor) {
     layout->tensors[tensor].last = layout->step_count - 1;
 }
 
-/* Inputs, their gradients and kept values are the caller's. */
+/* Inputs, their gradients and kept values are the caller's; prepared parameters are there before a run. */
 static void pin_tensors(const fv_graph *graph, fv_plan_layout *layout) {
     for (int v = 0; v < graph->value_count; v++) {
         bool is_input = graph->values[v].producer < 0 && graph->values[v].param < 0;
         if (is_input || layout->choices.pinned[v]) pin(layout, layout->value_tensor[v]);
         if (is_input) pin(layout, layout->gradient_tensor[v]);
     }
+    for (int s = 0; s < layout->step_count; s++) pin(layout, layout->steps[s].prepared);
 }
 
 void fv_plan_schedule(const fv_graph *graph, fv_value loss, fv_plan_layout *layout) {

@@ -57,6 +57,10 @@ void fv_predictor_free(fv_predictor *p) {
     free(p);
 }
 
+void fv_predictor_weights_changed(fv_predictor *p) {
+    fv_plan_prepare(p->plan);
+}
+
 void fv_predictor_set_flips(fv_predictor *p, bool flips) {
     p->flips = flips;
 }

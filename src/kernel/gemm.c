@@ -114,11 +114,45 @@ size_t fv_gemm_rows_work(int64_t m, int n, int k) {
     return packed_bytes(n, k) + slots_bytes(&tiling, n) + sums;
 }
 
-static void pack_tile(void *context, int64_t index, int worker) {
+static bool stays_as_it_is(int n, int k) {
+    return (int64_t)n * k <= AS_IT_IS;
+}
+
+static fv_gemm_pack pack_of(const fv_real *b, int n, int k, bool transpose, fv_real *packed) {
+    int panel = fv_gemm_tiles_choose()->panel;
+    return (fv_gemm_pack){.b = b,
+                          .ld = transpose ? k : n,
+                          .transpose = transpose,
+                          .k = k,
+                          .panel = panel,
+                          .next = (int64_t)panel * k,
+                          .packed = packed};
+}
+
+typedef struct pack_task {
+    fv_gemm_pack pack;
+    int columns;
+} pack_task;
+
+static void pack_panels(void *context, int64_t index, int worker) {
     (void)worker;
-    const rows_task *task = context;
+    const pack_task *task = context;
     int column = (int)index * FV_GEMM_PANEL_MAX;
-    fv_gemm_pack_columns(&task->pack, column, (int)smaller(FV_GEMM_PANEL_MAX, task->product->n - column));
+    fv_gemm_pack_columns(&task->pack, column, (int)smaller(FV_GEMM_PANEL_MAX, task->columns - column));
+}
+
+static void pack_all(const fv_gemm_pack *pack, int columns) {
+    pack_task task = {*pack, columns};
+    fv_parallel_for(divide_up(columns, FV_GEMM_PANEL_MAX), pack_panels, &task);
+}
+
+size_t fv_gemm_rows_packed(int n, int k) {
+    return stays_as_it_is(n, k) ? 0 : packed_bytes(n, k);
+}
+
+void fv_gemm_rows_pack(const fv_real *b, int n, int k, fv_real *packed) {
+    fv_gemm_pack pack = pack_of(b, n, k, false, packed);
+    pack_all(&pack, n);
 }
 
 static void multiply_tile(void *context, int64_t index, int worker) {
@@ -149,20 +183,14 @@ void fv_gemm_rows_run(const fv_gemm_rows *product) {
                       .tiling = fv_gemm_tiling(product->m, product->n, product->k, MAX_TILE_ROWS)};
     const fv_tiling *t = &task.tiling;
     int panel = task.tiles->panel;
-    if (!product->transpose_b && (int64_t)product->n * product->k <= AS_IT_IS) {
+    task.b = (fv_gemm_right){product->packed, panel, (int64_t)panel * product->k};
+    if (!product->packed && !product->transpose_b && stays_as_it_is(product->n, product->k)) {
         task.b = (fv_gemm_right){product->b, product->n, panel};
-    } else {
-        int64_t next = (int64_t)panel * product->k;
-        task.pack = (fv_gemm_pack){.b = product->b,
-                                   .ld = product->transpose_b ? product->k : product->n,
-                                   .transpose = product->transpose_b,
-                                   .k = product->k,
-                                   .panel = panel,
-                                   .next = next,
-                                   .packed = product->work};
-        task.b = (fv_gemm_right){product->work, panel, next};
+    } else if (!product->packed) {
+        task.pack = pack_of(product->b, product->n, product->k, product->transpose_b, product->work);
+        task.b.data = product->work;
         task.packs = t->row_tiles == 1;
-        if (!task.packs) fv_parallel_for(divide_up(product->n, FV_GEMM_PANEL_MAX), pack_tile, &task);
+        if (!task.packs) pack_all(&task.pack, product->n);
     }
     task.slots = (double *)(void *)((char *)product->work + packed_bytes(product->n, product->k));
     task.sums = (fv_real *)(void *)((char *)task.slots + slots_bytes(t, product->n));

@@ -190,6 +190,7 @@ static void forward(const fv_op_call *call) {
                                          .x = call->in[INPUT],
                                          .x_stride = stride,
                                          .b = call->in[WEIGHT],
+                                         .packed = call->prepared,
                                          .result = result,
                                          .moments = call->moments,
                                          .work = work});
@@ -351,6 +352,15 @@ static void backward(const fv_op_call *call) {
                        call->work);
 }
 
+/* Of Winograd's weights, four times as large, only few would be worth their memory; they are made anew. */
+static size_t prepared_bytes(const fv_op_spec *spec) {
+    return is_pointwise(spec) ? fv_gemm_rows_packed(spec->out.c, spec->in[INPUT].c) : 0;
+}
+
+static void prepare(const fv_op_call *call) {
+    fv_gemm_rows_pack(call->in[WEIGHT], call->spec->out.c, call->spec->in[INPUT].c, call->prepared);
+}
+
 /* The other ways would need a copy of the whole tensor. */
 static bool maps_input(const fv_op_spec *spec) {
     return way_of(spec) == WAY_WINOGRAD;
@@ -369,6 +379,8 @@ const fv_op fv_op_conv2d = {.name = "conv2d",
                             .overwrites_input = true,
                             .maps_input = maps_input,
                             .work_behind = work_behind,
+                            .prepared_bytes = prepared_bytes,
+                            .prepare = prepare,
                             .infer = infer,
                             .work_bytes = work_bytes,
                             .forward = forward,

@@ -94,18 +94,26 @@ static fv_conv_taps taps_of(const fv_op_call *call, bool transpose) {
     return (fv_conv_taps){.weight = call->in[WEIGHT], .rows = c, .columns = f, .stride = f, .transpose = transpose};
 }
 
+static void pack_taps(const fv_op_call *call, void *packed) {
+    fv_window window = window_of(call->spec);
+    fv_conv_taps taps = taps_of(call, false);
+    fv_conv_transposed_pack(&window, &taps, packed);
+}
+
+static void prepare(const fv_op_call *call) {
+    pack_taps(call, call->prepared);
+}
+
 static void forward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
-    fv_window window = window_of(spec);
-    fv_conv_taps taps = taps_of(call, false);
     char *work = (char *)call->work + fv_op_offset_bytes(spec);
-    fv_conv_transposed_pack(&window, &taps, (fv_real *)(void *)work);
-    fv_conv_product product = {.window = window,
+    if (!call->prepared) pack_taps(call, work);
+    fv_conv_product product = {.window = window_of(spec),
                                .c_in = spec->in[INPUT].c,
                                .c_out = spec->out.c,
                                .in = call->in[INPUT],
                                .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
-                               .weight = (fv_real *)(void *)work,
+                               .weight = call->prepared ? call->prepared : (fv_real *)(void *)work,
                                .result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL),
                                .scratch = work + packed_bytes(spec)};
     fv_conv_transposed(&product);
@@ -167,6 +175,8 @@ const fv_op fv_op_conv_transpose = {.name = "conv_transpose",
                                     .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
                                     .epilogue = true,
                                     .overwrites_input = true,
+                                    .prepared_bytes = packed_bytes,
+                                    .prepare = prepare,
                                     .infer = infer,
                                     .work_bytes = work_bytes,
                                     .forward = forward,

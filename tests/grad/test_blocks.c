@@ -51,6 +51,7 @@ static void harness_make(harness *h, build_function build, fv_shape in, fv_plan_
     for (int i = 0; i < h->params.count; i++) /* gamma, beta and bias away from 1 and 0 */
         for (size_t k = 0; k < h->params.list[i].count && h->params.list[i].trainable; k++)
             h->params.values[h->params.list[i].offset + k] += 0.2 * fv_rng_normal(&rng);
+    fv_plan_prepare(h->plan);
     for (size_t k = 0; k < fv_shape_count(in); k++) fv_plan_data(h->plan, h->input)[k] = fv_rng_normal(&rng);
     for (size_t k = 0; k < fv_shape_count(out); k++) fv_plan_data(h->plan, target)[k] = fv_rng_uniform(&rng) > 0.5;
     for (int k = 0; k < out.n * 2; k++) fv_plan_data(h->plan, valid)[k] = k != 1;

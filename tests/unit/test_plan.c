@@ -133,6 +133,7 @@ static void fused_inference_equals_training_plan(void **state) {
                 train.model->params.values[k] *= 1.01f;
                 infer.model->params.values[k] *= 1.01f;
             }
+            fv_plan_prepare(infer.plan);
         }
         discard(&train);
         discard(&infer);

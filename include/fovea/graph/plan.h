@@ -26,6 +26,9 @@ fv_status fv_plan_make_within(const fv_graph *graph, fv_plan_mode mode, const fv
 /* Layout only, without allocating: for `fovea inspect`. */
 fv_status fv_plan_measure(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count, fv_value loss,
                           size_t *bytes);
+/* To be called when parameters have changed: a plan for inference keeps some of them in the order that its kernels
+   want, made by fv_plan_make() and by this. */
+void fv_plan_prepare(fv_plan *plan);
 void fv_plan_free(fv_plan *plan);
 size_t fv_plan_bytes(const fv_plan *plan);
 

@@ -13,6 +13,8 @@ fv_status fv_predictor_make(fv_model *model, fv_predictor **predictor);
 void fv_predictor_free(fv_predictor *predictor);
 /* Planned memory of the predictor's network in bytes. */
 size_t fv_predictor_bytes(const fv_predictor *predictor);
+/* To be called when the model's weights have changed. */
+void fv_predictor_weights_changed(fv_predictor *predictor);
 /* Test-time flips: mean of the probabilities over the four flips. Off at first. */
 void fv_predictor_set_flips(fv_predictor *predictor, bool flips);
 

@@ -53,6 +53,7 @@ typedef struct fv_gemm_rows {
     const fv_real *x, *b;
     int64_t x_stride;
     bool transpose_b;
+    const fv_real *packed; /* NULL, or B as fv_gemm_rows_pack() left it, which saves packing it in this call */
     fv_gemm_result result;
     double *moments;
     void *work; /* fv_gemm_rows_work() bytes */
@@ -60,6 +61,10 @@ typedef struct fv_gemm_rows {
 
 size_t fv_gemm_rows_work(int64_t m, int n, int k);
 void fv_gemm_rows_run(const fv_gemm_rows *product);
+/* B{k,n} as panels, in parallel, for products on the same processor: fv_gemm_rows_packed() bytes, 0 where B is better
+   left as it is. */
+size_t fv_gemm_rows_packed(int n, int k);
+void fv_gemm_rows_pack(const fv_real *b, int n, int k, fv_real *packed);
 
 /* dW{c,f} = X{m,c}^T dY{m,f}, or dW += with add, in parallel over blocks of dW and chunks of rows, whose partial sums
    are added in order: the gradient of a pointwise convolution by its weight. dW is contiguous; rows of X and dY stand

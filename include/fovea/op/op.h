@@ -80,6 +80,7 @@ typedef struct fv_op_call {
     bool add[FV_MAX_INPUTS];      /* d_in[i] += instead of = */
     void *saved;                  /* saved_bytes() that live from forward to backward */
     void *work;                   /* work_bytes(), undefined at the start of each call */
+    void *prepared;               /* NULL, or what prepare() made of the parameters for forward */
     bool training;                /* batch statistics and dropout, as against running statistics and none */
     uint64_t seed, step, node;    /* for dropout: fv_rng_make(seed, step, node, FV_PURPOSE_DROPOUT) */
     int in_stride[FV_MAX_INPUTS], out_stride, d_in_stride[FV_MAX_INPUTS], d_out_stride; /* see above */
@@ -125,6 +126,10 @@ typedef struct fv_op {
     void (*map)(const fv_op_call *call, fv_real *center, fv_real *scale, fv_real *offset, fv_norm_map *map);
     /* Whether forward and backward honour call->in_map. NULL: no. */
     bool (*maps_input)(const fv_op_spec *spec);
+    /* Outside training, what forward would otherwise make of its parameters in each call: bytes, 0 for nothing, and the
+       making, in[] being the parameters alone. NULL: nothing. */
+    size_t (*prepared_bytes)(const fv_op_spec *spec);
+    void (*prepare)(const fv_op_call *call);
     /* Work memory of forward when it does the op `before` it along, 0 where it cannot or that does not pay. NULL:
      * never.
      */

@@ -30,7 +30,7 @@ typedef struct fv_param {
 typedef struct fv_params {
     fv_param *list;
     int count, capacity;
-    size_t total; /* elements of each block, padding included */
+    size_t total;                /* elements of each block, padding included */
     fv_real *values, *gradients; /* gradients: NULL until somebody trains */
 } fv_params;
 
