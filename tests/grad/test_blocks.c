@@ -202,8 +202,8 @@ static void inference_plan_equals_training_plan(void **state) {
                                             small_unet};
     for (size_t i = 0; i < sizeof builds / sizeof *builds; i++) {
         harness train, infer;
-        harness_make(&train, builds[i], (fv_shape){2, 6, 4, 5}, FV_PLAN_TRAIN);
-        harness_make(&infer, builds[i], (fv_shape){2, 6, 4, 5}, FV_PLAN_INFER);
+        harness_make(&train, builds[i], (fv_shape){2, 18, 12, 5}, FV_PLAN_TRAIN);
+        harness_make(&infer, builds[i], (fv_shape){2, 18, 12, 5}, FV_PLAN_INFER);
         assert_true(fv_plan_bytes(infer.plan) < fv_plan_bytes(train.plan));
         fv_plan_forward(train.plan, false, 3, 4);
         fv_plan_forward(infer.plan, false, 3, 4);

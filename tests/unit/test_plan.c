@@ -128,7 +128,8 @@ static void fused_inference_equals_training_plan(void **state) {
                 most = fmax(most, fabs((double)x[k]));
                 difference = fmax(difference, fabs((double)x[k] - (double)y[k]));
             }
-            if (!(difference <= 1e-5 * most)) fail_msg("%s: logits differ by %g of %g", networks[n], difference, most);
+            /* Winograd's rounding, which a batch norm before or after it changes. */
+            if (!(difference <= 3e-5 * most)) fail_msg("%s: logits differ by %g of %g", networks[n], difference, most);
             for (size_t k = 0; k < train.model->params.total; k++) {
                 train.model->params.values[k] *= 1.01f;
                 infer.model->params.values[k] *= 1.01f;
