@@ -83,6 +83,7 @@ static void make(fixture *f, const char *network, fv_plan_mode mode, bool keep_a
     if (fv_plan_make_within(&f->graph, mode, f->keep, f->keep_count, loss, limit, &f->plan) != FV_OK)
         fail_msg("%s: %s", network, fv_error());
     fill_values(f);
+    fv_plan_prepare(f->plan);
 }
 
 static void discard(fixture *f) {
@@ -129,7 +130,7 @@ static void fused_inference_equals_training_plan(void **state) {
                 difference = fmax(difference, fabs((double)x[k] - (double)y[k]));
             }
             /* Winograd's rounding, which a batch norm before or after it changes. */
-            if (!(difference <= 3e-5 * most)) fail_msg("%s: logits differ by %g of %g", networks[n], difference, most);
+            if (!(difference <= 3e-5 * most)) fail_msg("%s run %d: logits differ by %g of %g", networks[n], run, difference, most);
             for (size_t k = 0; k < train.model->params.total; k++) {
                 train.model->params.values[k] *= 1.01f;
                 infer.model->params.values[k] *= 1.01f;
