@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -77,6 +77,9 @@ kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' va
 
 kernel-bench: $(KERNEL_TESTS) ## measure every variant of every kernel (all of it takes minutes: KERNEL_BENCH=word for a part)
 	@for program in $(KERNEL_TESTS); do $$program --bench $(KERNEL_BENCH); done
+
+kernel-results: $(KERNEL_TESTS) ## the same, into docs/results/kernels.md
+	@tools/kernel_results.sh $(KERNEL_TESTS)
 
 ARM64 := build-arm64
 ARM64_LIBS := $(ARM64)/root/usr/lib/aarch64-linux-gnu
