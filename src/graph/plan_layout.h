@@ -39,6 +39,8 @@ typedef struct fv_plan_step {
     bool add[FV_MAX_INPUTS];
     int saved, work, moments;
     int residual, fold; /* of a fused step: the added tensor; scale and offset of a batch norm */
+    int mapper, map;    /* of a backward step that reads in[0] through the batch norm that made it: that node, whose own
+                           input in[0] then is, and memory for the coefficients; FV_NONE */
 } fv_plan_step;
 
 /* What the op of a node does along with its own work: kernel, then norm, then residual, then limits. */
