@@ -89,7 +89,8 @@ static void multiply_tile(void *context, int64_t index, int worker) {
         int64_t end = fv_conv_smaller(begin + t->rows, phase_pixels(w, &ph));
         if (begin >= end) continue;
         int width = phase_width(&ph, p->c_in);
-        fv_gemm_left a = {p->in + begin * p->in_stride, p->in_stride, 1, true};
+        fv_gemm_left a = {p->in + begin * p->in_stride, p->in_stride, 1,
+                          fv_gemm_is_far(fv_window_out_pixels(w), p->c_in)};
         if (!is_input(w, &ph)) {
             gather_phase(p, &ph, begin, end, gathered);
             a = (fv_gemm_left){gathered, width, 1, false};

@@ -130,7 +130,7 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     int column = (int)(index % t->column_tiles) * t->columns;
     int rows = (int)smaller(t->rows, p->m - row), columns = (int)smaller(t->columns, p->n - column);
     if (task->packs) fv_gemm_pack_columns(&task->pack, column, columns);
-    fv_gemm_left a = {p->x + row * p->x_stride, p->x_stride, 1, true};
+    fv_gemm_left a = {p->x + row * p->x_stride, p->x_stride, 1, fv_gemm_is_far(p->m, p->k)};
     fv_gemm_right b = task->b;
     b.data += column / task->tiles->panel * b.next;
     fv_gemm_result result = fv_gemm_result_at(&p->result, row, column);

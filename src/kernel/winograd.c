@@ -214,7 +214,7 @@ static void fused_task(void *context, int64_t group, int worker) {
     worker_memory memory = memory_of(task, worker);
     int64_t begin = group * task->plan.group, end = group_end(task, group);
     fv_winograd_planes input = planes_of(memory.rest, task->plan.group, p->c_in), results = results_of(task, &memory);
-    task->transforms->input(&task->grid, p->in, p->in_stride, p->c_in, begin, end, &input);
+    task->transforms->input(&task->grid, p->in, p->in_stride, p->c_in, p->in_map, begin, end, &input);
     multiply_planes(task, end - begin, &input, 0, p->c_in, p->c_out, task->packed, &results);
     finish_group(task, group, 0, p->c_out, &memory);
 }
@@ -227,7 +227,7 @@ static void input_task(void *context, int64_t index, int worker) {
     int64_t begin = first + index * STAGE_TILES, end = smaller(begin + STAGE_TILES, last);
     fv_winograd_planes input = planes_of(task->input, task->plan.group, p->c_in);
     input.data += index * STAGE_TILES * input.row_size;
-    task->transforms->input(&task->grid, p->in, p->in_stride, p->c_in, begin, end, &input);
+    task->transforms->input(&task->grid, p->in, p->in_stride, p->c_in, p->in_map, begin, end, &input);
 }
 
 static void chunk_task(void *context, int64_t index, int worker) {

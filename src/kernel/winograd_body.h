@@ -87,17 +87,35 @@ typedef struct square {
     range y, x;            /* what lies inside */
 } square;
 
+/* A map's coefficients for one vector of channels. */
+typedef struct channel_map {
+    vec center, scale, offset, low, high;
+} channel_map;
+
+FV_INLINE channel_map map_at(const fv_norm_map *map, int c, int count) {
+    return (channel_map){v_load_some(map->center + c, count), v_load_some(map->scale + c, count),
+                         v_load_some(map->offset + c, count), v_set(map->low), v_set(map->high)};
+}
+
 FV_INLINE vec square_load(const square *s, bool whole, int i, int j, int c, int count) {
     if (!whole && (i < s->y.begin || i >= s->y.end || j < s->x.begin || j >= s->x.end)) return v_zero();
     return v_load_some(s->corner + i * s->row + j * s->pixel + c, count);
 }
 
-FV_INLINE void spread_square(const square *s, bool whole, int c, int count, fv_real *out, int64_t plane) {
+FV_INLINE vec mapped_load(const square *s, bool whole, int i, int j, int c, int count, const channel_map *map) {
+    bool outside = i < s->y.begin || i >= s->y.end || j < s->x.begin || j >= s->x.end;
+    if (!whole && outside) return v_zero();
+    vec d = v_load_some(s->corner + i * s->row + j * s->pixel + c, count);
+    return map ? v_clamp(v_fma(v_sub(d, map->center), map->scale, map->offset), map->low, map->high) : d;
+}
+
+FV_INLINE void spread_square(const square *s, bool whole, int c, int count, const channel_map *map, fv_real *out,
+                             int64_t plane) {
     vec half[6][6];
     for (int j = 0; j < 6; j++) {
         vec d[6], column[6];
         FV_UNROLL
-        for (int i = 0; i < 6; i++) d[i] = square_load(s, whole, i, j, c, count);
+        for (int i = 0; i < 6; i++) d[i] = mapped_load(s, whole, i, j, c, count, map);
         spread(d, column);
         FV_UNROLL
         for (int i = 0; i < 6; i++) half[i][j] = column[i];
@@ -128,8 +146,23 @@ FV_INLINE void widen_square(const square *s, bool whole, int c, int count, fv_re
     }
 }
 
-static void input(const fv_winograd_grid *grid, const fv_real *in, int stride, int channels, int64_t begin, int64_t end,
-                  const fv_winograd_planes *out) {
+static void spread_tile(const square *s, int channels, const fv_norm_map *map, fv_real *out, int64_t plane) {
+    bool whole = s->y.begin == 0 && s->y.end == 6 && s->x.begin == 0 && s->x.end == 6;
+    for (int c = 0; c < channels; c += LANES) {
+        int count = channels - c;
+        if (map) {
+            channel_map coefficients = map_at(map, c, count);
+            spread_square(s, false, c, count, &coefficients, out + c, plane);
+        } else if (whole) {
+            spread_square(s, true, c, count, NULL, out + c, plane);
+        } else {
+            spread_square(s, false, c, count, NULL, out + c, plane);
+        }
+    }
+}
+
+static void input(const fv_winograd_grid *grid, const fv_real *in, int stride, int channels, const fv_norm_map *map,
+                  int64_t begin, int64_t end, const fv_winograd_planes *out) {
     for (int64_t t = begin; t < end; t++) {
         place at = place_of(grid, t);
         int y = at.y - grid->top, x = at.x - grid->left;
@@ -137,14 +170,7 @@ static void input(const fv_winograd_grid *grid, const fv_real *in, int stride, i
         s.corner = in + at.image * grid->in_h * s.row + y * s.row + (int64_t)x * stride;
         s.y = inside(y, 6, grid->in_h);
         s.x = inside(x, 6, grid->in_w);
-        bool whole = s.y.begin == 0 && s.y.end == 6 && s.x.begin == 0 && s.x.end == 6;
-        fv_real *v = out->data + (t - begin) * out->row_size;
-        for (int c = 0; c < channels; c += LANES) {
-            if (whole)
-                spread_square(&s, true, c, channels - c, v + c, out->plane_size);
-            else
-                spread_square(&s, false, c, channels - c, v + c, out->plane_size);
-        }
+        spread_tile(&s, channels, map, out->data + (t - begin) * out->row_size, out->plane_size);
     }
 }
 

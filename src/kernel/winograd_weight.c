@@ -83,6 +83,10 @@ static fv_winograd_planes sums_at(const weight_task *task, int64_t number) {
     return planes_of(data, task->plan.block_c, task->plan.block_f);
 }
 
+static fv_norm_map channels_of_map(const fv_norm_map *map, int c) {
+    return (fv_norm_map){map->center + c, map->scale + c, map->offset + c, map->low, map->high};
+}
+
 /* sums{channels, filters} (+)= input^T gradient of tiles [begin, end) in every plane. */
 static void add_tiles(const weight_task *task, const block *b, int64_t begin, int64_t end, char *planes, bool add,
                       const fv_winograd_planes *sums) {
@@ -90,7 +94,10 @@ static void add_tiles(const weight_task *task, const block *b, int64_t begin, in
     fv_winograd_planes input = planes_of((fv_real *)(void *)planes, task->plan.group, task->plan.block_c);
     fv_winograd_planes gradient =
         planes_of((fv_real *)(void *)(planes + task->plan.input_bytes), task->plan.group, task->plan.block_f);
-    task->transforms->input(&task->grid, p->in + b->c, p->in_stride, b->channels, begin, end, &input);
+    fv_norm_map map;
+    if (p->in_map) map = channels_of_map(p->in_map, b->c);
+    task->transforms->input(&task->grid, p->in + b->c, p->in_stride, b->channels, p->in_map ? &map : NULL, begin, end,
+                            &input);
     task->transforms->gradient(&task->grid, p->d_out + b->f, p->d_out_stride, b->filters, begin, end, &gradient);
     for (int i = 0; i < PLANES; i++) {
         fv_gemm_left left = {input.data + i * input.plane_size, 1, input.row_size, false};

@@ -170,6 +170,7 @@ static void forward(const fv_op_call *call) {
                                                .c_out = spec->out.c,
                                                .in = call->in[INPUT],
                                                .in_stride = stride,
+                                               .in_map = call->in_map,
                                                .weight = call->in[WEIGHT],
                                                .result = result,
                                                .moments = call->moments,
@@ -300,6 +301,7 @@ static void backward_weight(const fv_op_call *call, const sides *s) {
                                                      .in_stride = s->in_stride,
                                                      .d_out = call->d_out,
                                                      .d_out_stride = s->d_out_stride,
+                                                     .in_map = call->in_map,
                                                      .add = call->add[WEIGHT],
                                                      .dw = call->d_in[WEIGHT],
                                                      .work = call->work});
@@ -319,6 +321,11 @@ static void backward(const fv_op_call *call) {
                        call->work);
 }
 
+/* The other ways would need a copy of the whole tensor. */
+static bool maps_input(const fv_op_spec *spec) {
+    return way_of(spec) == WAY_WINOGRAD;
+}
+
 static double macs(const fv_op_spec *spec) {
     const fv_attributes *a = &spec->attributes;
     return (double)fv_shape_count(spec->out) * a->kernel_h * a->kernel_w * group_in(spec);
@@ -330,6 +337,7 @@ const fv_op fv_op_conv2d = {.name = "conv2d",
                             .epilogue = true,
                             .moments = true,
                             .overwrites_input = true,
+                            .maps_input = maps_input,
                             .infer = infer,
                             .work_bytes = work_bytes,
                             .forward = forward,

@@ -21,6 +21,11 @@ typedef struct fv_gemm_left {
     bool far;
 } fv_gemm_left;
 
+/* Whether a matrix that has just been written is likely to have left the level-2 cache. */
+static inline bool fv_gemm_is_far(int64_t rows, int64_t columns) {
+    return (size_t)(rows * columns) * sizeof(fv_real) > ((size_t)1 << 20);
+}
+
 /* Columns j .. j + panel - 1 of row p of B stand at data[j / panel * next + p * row], side by side; `panel` is the
    family's. Packed: row = panel, next = k * panel (or more); a row-major matrix as it is: row = its ld, next = panel.
  */

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "fovea/kernel/gemm.h"
+#include "fovea/kernel/norm.h"
 #include "fovea/kernel/window.h"
 
 #define FV_WINOGRAD_PLANES 36 /* 6 x 6 */
@@ -31,7 +32,8 @@ typedef struct fv_winograd_product {
     fv_window window;
     int c_in, c_out;
     const fv_real *in;
-    int in_stride; /* distance of two pixels in elements */
+    int in_stride;             /* distance of two pixels in elements */
+    const fv_norm_map *in_map; /* NULL: none; else the convolution is one of the map of in */
     const fv_real *weight;
     bool backward;
     fv_gemm_result result;
@@ -44,12 +46,14 @@ void fv_winograd_run(const fv_winograd_product *product);
 /* The window of the input gradient of a convolution with this window. */
 fv_window fv_winograd_backward_window(const fv_window *window);
 
-/* dw{3,3,c_in,c_out} = sum over the pixels of (window of in)^T d_out, or += with add. */
+/* dw{3,3,c_in,c_out} = sum over the pixels of (window of in)^T d_out, or += with add; with `in_map` (NULL: none) of the
+   map of in. */
 typedef struct fv_winograd_weight {
     fv_window window;
     int c_in, c_out;
     const fv_real *in, *d_out;
     int in_stride, d_out_stride;
+    const fv_norm_map *in_map;
     bool add;
     fv_real *dw;
     void *work; /* fv_winograd_weight_work() bytes, which depend on fv_threads() */
@@ -85,9 +89,10 @@ typedef struct fv_winograd_taps {
 
 typedef struct fv_winograd_transforms {
     fv_cpu_level level;
-    /* B^T d B of tiles [begin, end) into rows 0 .. end - begin - 1. */
-    void (*input)(const fv_winograd_grid *grid, const fv_real *in, int stride, int channels, int64_t begin, int64_t end,
-                  const fv_winograd_planes *out);
+    /* B^T d B of tiles [begin, end) into rows 0 .. end - begin - 1, where d is `in`, or with a map (NULL: none) the map
+       of it, and zero outside the picture. */
+    void (*input)(const fv_winograd_grid *grid, const fv_real *in, int stride, int channels, const fv_norm_map *map,
+                  int64_t begin, int64_t end, const fv_winograd_planes *out);
     /* G g G^T of a block of weights as panels for fv_gemm_tiles: filter f of channel c of a plane stands at
        packed[(f / panel * 36 + plane) * channels * panel + c * panel + f % panel], zeros behind the last filter. */
     void (*weight)(const fv_winograd_taps *taps, int panel, fv_real *packed);

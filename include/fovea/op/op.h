@@ -87,8 +87,8 @@ typedef struct fv_op_call {
     double *moments; /* NULL: none. For an op with `moments`: where forward leaves, per channel of out, the mean over
                         all pixels and then the sum of squared differences from it (2 C doubles). For batch_norm in
                         training: those of in[0], left there by the op before it. */
-    const fv_norm_map *in_map; /* NULL: none. In backward, for an op that maps_input(): where it reads in[0], it is to
-                                  take the map of it */
+    const fv_norm_map *in_map; /* NULL: none. For an op that maps_input(): where it reads in[0], it takes the map of it
+                                */
 } fv_op_call;
 
 /* The distance of two pixels of a tensor of `channels` channels, from one of the strides of a call. */
@@ -120,7 +120,7 @@ typedef struct fv_op {
     /* For an op whose recompute() is a map of each channel of in[0]: the map's coefficients, C numbers each, from
        call->saved and the parameters. NULL: no such op. */
     void (*map)(const fv_op_call *call, fv_real *center, fv_real *scale, fv_real *offset, fv_norm_map *map);
-    /* Whether backward honours call->in_map. NULL: no. */
+    /* Whether forward and backward honour call->in_map. NULL: no. */
     bool (*maps_input)(const fv_op_spec *spec);
     /* Fills defaults, resolves padding, checks input shapes and sets spec->out. `layer` names the node in errors. */
     fv_status (*infer)(fv_op_spec *spec, const char *layer);
