@@ -26,6 +26,7 @@ struct fv_plan {
     fv_op_call *calls;       /* per step */
     fv_epilogue *epilogues;  /* per step */
     fv_before *befores;      /* per step */
+    fv_norm_map *maps;       /* per step */
     double **moments;        /* per step: call->moments in training */
     fv_plan_profile profile; /* NULL pointers: nobody measures */
 };
@@ -71,6 +72,14 @@ static void bind_gradients(const fv_plan *plan, const fv_plan_step *step, fv_op_
     }
 }
 
+/* Parameters only: for what an op says about itself beside a step. */
+static void bind_params(const fv_plan *plan, const fv_graph_node *node, fv_real *in[]) {
+    for (int k = 0; k < node->spec.inputs; k++) {
+        int param = plan->graph->values[node->in[k]].param;
+        in[k] = param >= 0 ? param_data(plan, param) : NULL;
+    }
+}
+
 /* What the node's fusion does to its result; `fold` holds scale and offset of its batch norm. */
 static void bind_epilogue(const fv_plan *plan, int node, int fold_tensor, fv_op_call *call, fv_epilogue *epilogue) {
     const fv_fusion *fusion = &plan->layout.choices.fusions[node];
@@ -87,10 +96,9 @@ static void bind_before(const fv_plan *plan, const fv_plan_step *step, fv_op_cal
     if (node == FV_NONE) return;
     const fv_graph_node *first = &plan->graph->nodes[node];
     before->call = (fv_op_call){.spec = &first->spec, .node = (uint64_t)node};
+    bind_params(plan, first, before->call.in);
     before->call.in[0] = tensor_address(plan, step->in[0]);
     before->call.in_stride[0] = tensor_stride(plan, step->in[0]);
-    for (int k = 1; k < first->spec.inputs; k++)
-        before->call.in[k] = param_data(plan, plan->graph->values[first->in[k]].param);
     bind_epilogue(plan, node, step->fold_before, &before->call, &before->epilogue);
     call->before = &before->call;
 }
@@ -115,6 +123,7 @@ static void bind_step(fv_plan *plan, int s) {
                          .node = (uint64_t)step->node};
     plan->moments[s] = tensor_address(plan, step->moments);
     bind_inputs(plan, step, call);
+    if (step->mapper != FV_NONE) call->in_map = &plan->maps[s];
     if (step->kind == FV_STEP_BACKWARD)
         bind_gradients(plan, step, call);
     else
@@ -126,6 +135,7 @@ static fv_status allocate(fv_plan *plan) {
     bool complete = (plan->calls = fv_allocate(steps, sizeof *plan->calls, "a plan")) &&
                     (plan->epilogues = fv_allocate(steps, sizeof *plan->epilogues, "a plan")) &&
                     (plan->befores = fv_allocate(steps, sizeof *plan->befores, "a plan")) &&
+                    (plan->maps = fv_allocate(steps, sizeof *plan->maps, "a plan")) &&
                     (plan->moments = fv_allocate(steps, sizeof *plan->moments, "a plan"));
     if (!complete) return FV_NO_RESOURCE;
     return fv_block_allocate(plan->layout.bytes, "the tensors of a network", (void **)&plan->block);
@@ -180,6 +190,7 @@ void fv_plan_free(fv_plan *plan) {
     free(plan->calls);
     free(plan->epilogues);
     free(plan->befores);
+    free(plan->maps);
     free(plan->moments);
     free(plan->profile.forward);
     free(plan->profile.backward);
@@ -219,8 +230,8 @@ const fv_real *fv_plan_gradient(const fv_plan *plan, fv_value value) {
 static void fold_norm(const fv_plan *plan, int node, int fold_tensor) {
     if (fold_tensor == FV_NONE) return;
     const fv_graph_node *norm = &plan->graph->nodes[plan->layout.choices.fusions[node].norm];
-    fv_real *in[FV_MAX_INPUTS] = {NULL}, *fold = tensor_address(plan, fold_tensor);
-    for (int k = 1; k < norm->spec.inputs; k++) in[k] = param_data(plan, plan->graph->values[norm->in[k]].param);
+    fv_real *in[FV_MAX_INPUTS], *fold = tensor_address(plan, fold_tensor);
+    bind_params(plan, norm, in);
     fv_op_table[norm->spec.kind]->fold(&norm->spec, in, fold, fold + norm->spec.out.c);
 }
 
@@ -229,12 +240,25 @@ static void fold_norms(const fv_plan *plan, const fv_plan_step *step) {
     fold_norm(plan, plan->layout.choices.fusions[step->node].before, step->fold_before);
 }
 
+/* The map through which a backward step reads in[0], from what the batch norm has saved in this run. */
+static void make_map(fv_plan *plan, int s) {
+    const fv_plan_step *step = &plan->layout.steps[s];
+    if (step->mapper == FV_NONE) return;
+    const fv_graph_node *norm = &plan->graph->nodes[step->mapper];
+    fv_op_call call = {.spec = &norm->spec, .saved = tensor_address(plan, plan->layout.saved_tensor[step->mapper])};
+    bind_params(plan, norm, call.in);
+    fv_real *map = tensor_address(plan, step->map);
+    int channels = norm->spec.out.c;
+    fv_op_table[norm->spec.kind]->map(&call, map, map + channels, map + 2 * channels, &plan->maps[s]);
+}
+
 static void call_op(fv_plan *plan, int s) {
     fv_op_call *call = &plan->calls[s];
     const fv_op *op = fv_op_table[call->spec->kind];
     fv_step_kind kind = plan->layout.steps[s].kind;
     call->moments = call->training ? plan->moments[s] : NULL;
     if (kind == FV_STEP_BACKWARD) {
+        make_map(plan, s);
         op->backward(call);
     } else if (kind == FV_STEP_RECOMPUTE && op->recompute) {
         op->recompute(call);

@@ -36,8 +36,8 @@ fv_status fv_plan_rebuild(const fv_graph *graph, fv_value loss, fv_plan_layout *
     return fv_plan_share(graph, layout);
 }
 
-/* Sets a flag if that does not make the plan larger; in inference, where a copy weighs more and memory less, not by more
-   than a quarter. */
+/* Sets a flag if that does not make the plan larger; in inference, where a copy weighs more and memory less, not by
+   more than a quarter. */
 static fv_status try_flag(const fv_graph *graph, fv_value loss, bool *flag, fv_plan_layout *layout) {
     size_t before = layout->live_bytes, limit = loss == FV_NO_VALUE ? before + before / 4 : before;
     *flag = true;

@@ -38,9 +38,11 @@ typedef struct fv_plan_step {
     int d_out, d_in[FV_MAX_INPUTS];
     bool add[FV_MAX_INPUTS];
     int saved, work, moments;
-    int prepared; /* what the op has made of its parameters, in inference; lives for the whole plan */
+    int prepared;       /* what the op has made of its parameters, in inference; lives for the whole plan */
     int residual, fold; /* of a fused step: the added tensor; scale and offset of a batch norm */
     int fold_before;    /* and those of the node before it */
+    int mapper, map;    /* of a backward step that reads in[0] through the batch norm that made it: that node, whose own
+                           input in[0] then is, and memory for the coefficients; FV_NONE */
 } fv_plan_step;
 
 /* What the op of a node does along with its own work: the node before it, kernel, then norm, then residual, then

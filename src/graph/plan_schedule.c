@@ -1,5 +1,6 @@
 /* Steps and tensors: forward in node order, backward in the opposite one, and before a backward step those that make
-   again what it reads and was not kept. A tensor lives from the step that writes it to the last that reads it. */
+   again what it reads and was not kept and what it can't read through a map. A tensor lives from the step that writes
+   it to the last that reads it. */
 #include <stdlib.h>
 
 #include "plan_layout.h"
@@ -52,6 +53,7 @@ static int touch(fv_plan_layout *layout, int tensor) {
 static fv_plan_step new_step(const scheduler *s, fv_step_kind kind, int node) {
     fv_plan_step step = {.kind = kind, .node = node, .out = FV_NONE, .d_out = FV_NONE};
     step.work = step.moments = step.prepared = step.residual = step.fold = step.fold_before = FV_NONE;
+    step.mapper = step.map = FV_NONE;
     for (int k = 0; k < FV_MAX_INPUTS; k++) step.in[k] = step.d_in[k] = FV_NONE;
     step.saved = touch(s->layout, s->layout->saved_tensor[node]);
     const fv_op_spec *spec = &s->graph->nodes[node].spec;
@@ -117,13 +119,22 @@ static bool is_cheap(const scheduler *s, int node) {
     return fv_op_table[s->graph->nodes[node].spec.kind]->recompute != NULL;
 }
 
+/* Whether the value must be made again before a step can read it. */
+static bool is_gone(const scheduler *s, fv_value value) {
+    const fv_plan_layout *layout = s->layout;
+    int again = layout->again_tensor[value];
+    if (!layout->choices.dropped[value]) return false;
+    if (again == FV_NONE) return true;
+    return is_cheap(s, s->graph->values[value].producer) &&
+           layout->step_count - layout->tensors[again].last > STAYS_STEPS;
+}
+
 /* The tensor that holds the value now. If none does, adds the steps that make it again. */
 static int find_value(const scheduler *s, fv_value value) {
     fv_plan_layout *layout = s->layout;
-    if (!layout->choices.dropped[value]) return layout->value_tensor[value];
-    int again = layout->again_tensor[value], i = s->graph->values[value].producer;
-    if (again != FV_NONE && (!is_cheap(s, i) || layout->step_count - layout->tensors[again].last <= STAYS_STEPS))
-        return again;
+    if (!is_gone(s, value))
+        return layout->choices.dropped[value] ? layout->again_tensor[value] : layout->value_tensor[value];
+    int i = s->graph->values[value].producer;
     const fv_graph_node *node = &s->graph->nodes[i];
     int in[FV_MAX_INPUTS];
     for (int k = 0; k < node->spec.inputs; k++) in[k] = find_value(s, node->in[k]);
@@ -150,14 +161,37 @@ static void write_gradient(const scheduler *s, fv_plan_step *step, int k) {
     step->d_in[k] = touch(layout, layout->gradient_tensor[value]);
 }
 
+/* The node through whose map of its own input the node's backward reads in[0], instead of having it made again; FV_NONE
+   if it can't, or in[0] is there anyway. Whoever else needs in[0] later makes it then, so that no step is added. */
+static int find_mapper(const scheduler *s, const fv_graph_node *node) {
+    const fv_op *op = fv_op_table[node->spec.kind];
+    bool maps = fv_plan_backward_reads(node) & FV_READS_IN(0) && op->maps_input && op->maps_input(&node->spec);
+    if (!maps || !is_gone(s, node->in[0])) return FV_NONE;
+    int mapper = s->graph->values[node->in[0]].producer;
+    const fv_graph_node *norm = &s->graph->nodes[mapper];
+    return fv_op_table[norm->spec.kind]->map && s->graph->values[norm->in[0]].param < 0 ? mapper : FV_NONE;
+}
+
+/* The coefficients come from what the mapper's forward has saved. */
+static void read_through(const scheduler *s, fv_plan_step *step, int mapper) {
+    step->mapper = mapper;
+    if (mapper == FV_NONE) return;
+    touch(s->layout, s->layout->saved_tensor[mapper]);
+    step->map = add_memory(s->layout, 3 * (size_t)s->graph->nodes[mapper].spec.out.c * sizeof(fv_real));
+}
+
 static void add_backward(const scheduler *s, int i) {
     fv_plan_layout *layout = s->layout;
     const fv_graph_node *node = &s->graph->nodes[i];
     unsigned reads = fv_plan_backward_reads(node);
-    int in[FV_MAX_INPUTS], out = FV_NONE;
-    for (int k = 0; k < node->spec.inputs; k++) in[k] = reads & FV_READS_IN(k) ? find_value(s, node->in[k]) : FV_NONE;
+    int in[FV_MAX_INPUTS], out = FV_NONE, mapper = find_mapper(s, node);
+    for (int k = 0; k < node->spec.inputs; k++) {
+        fv_value value = k == 0 && mapper != FV_NONE ? s->graph->nodes[mapper].in[0] : node->in[k];
+        in[k] = reads & FV_READS_IN(k) ? find_value(s, value) : FV_NONE;
+    }
     if (reads & FV_READS_OUT) out = find_value(s, node->out);
     fv_plan_step step = new_step(s, FV_STEP_BACKWARD, i);
+    read_through(s, &step, mapper);
     for (int k = 0; k < node->spec.inputs; k++) step.in[k] = touch(layout, in[k]);
     step.out = touch(layout, out);
     step.d_out = touch(layout, layout->gradient_tensor[node->out]);

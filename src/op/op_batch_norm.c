@@ -83,18 +83,24 @@ static batch_work work_of(const fv_op_call *call) {
     return work;
 }
 
-static fv_norm_map map_of(const fv_op_call *call, const batch_work *work) {
+/* From the statistics that forward has left. */
+static void make_map(const fv_op_call *call, fv_real *center, fv_real *scale, fv_real *offset, fv_norm_map *map) {
     batch_statistics statistics = statistics_of(call);
     for (int c = 0; c < call->spec->in[X].c; c++) {
-        double scale = (double)call->in[GAMMA][c] * statistics.inverse_sd[c];
-        work->center[c] = (fv_real)statistics.mean[c];
-        work->scale[c] = (fv_real)scale;
+        double factor = (double)call->in[GAMMA][c] * statistics.inverse_sd[c];
+        center[c] = (fv_real)statistics.mean[c];
+        scale[c] = (fv_real)factor;
         /* What rounding took from the mean goes into the offset. */
-        double lost = statistics.mean[c] - (double)work->center[c];
-        work->offset[c] = (fv_real)((double)call->in[BETA][c] - lost * scale);
+        double lost = statistics.mean[c] - (double)center[c];
+        offset[c] = (fv_real)((double)call->in[BETA][c] - lost * factor);
     }
-    fv_norm_map map = {.center = work->center, .scale = work->scale, .offset = work->offset};
-    fv_activation_limits(call->spec->attributes.activation, &map.low, &map.high);
+    *map = (fv_norm_map){.center = center, .scale = scale, .offset = offset};
+    fv_activation_limits(call->spec->attributes.activation, &map->low, &map->high);
+}
+
+static fv_norm_map map_of(const fv_op_call *call, const batch_work *work) {
+    fv_norm_map map;
+    make_map(call, work->center, work->scale, work->offset, &map);
     return map;
 }
 
@@ -202,6 +208,7 @@ const fv_op fv_op_batch_norm = {
     .overwrites_input = true,
     .recompute = recompute,
     .fold = fold,
+    .map = make_map,
     .infer = infer,
     .saved_bytes = saved_bytes,
     .work_bytes = work_bytes,
