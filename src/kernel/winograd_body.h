@@ -150,14 +150,16 @@ static void spread_tile(const square *s, int channels, const fv_norm_map *map, f
     bool whole = s->y.begin == 0 && s->y.end == 6 && s->x.begin == 0 && s->x.end == 6;
     for (int c = 0; c < channels; c += LANES) {
         int count = channels - c;
-        if (map) {
-            channel_map coefficients = map_at(map, c, count);
+        channel_map coefficients;
+        if (map) coefficients = map_at(map, c, count);
+        if (map && whole)
+            spread_square(s, true, c, count, &coefficients, out + c, plane);
+        else if (map)
             spread_square(s, false, c, count, &coefficients, out + c, plane);
-        } else if (whole) {
+        else if (whole)
             spread_square(s, true, c, count, NULL, out + c, plane);
-        } else {
+        else
             spread_square(s, false, c, count, NULL, out + c, plane);
-        }
     }
 }
 
