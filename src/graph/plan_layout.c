@@ -87,7 +87,9 @@ static fv_status decide(const fv_graph *graph, fv_value loss, size_t limit, fv_p
     FV_TRY(fv_plan_rebuild(graph, loss, layout));
     FV_TRY(choose_joins(graph, loss, layout));
     FV_TRY(fv_plan_place(layout));
-    return limit && layout->bytes > limit ? fv_plan_drop_to_limit(graph, loss, limit, layout) : FV_OK;
+    if (limit && layout->bytes > limit) return fv_plan_drop_to_limit(graph, loss, limit, layout);
+    size_t room = layout->bytes + layout->bytes / 5; /* a fifth more memory for up to a twentieth less time */
+    return loss == FV_NO_VALUE ? FV_OK : fv_plan_keep_more(graph, loss, limit && limit < room ? limit : room, layout);
 }
 
 fv_status fv_plan_layout_make(const fv_graph *graph, fv_plan_mode mode, const fv_value *keep, int keep_count,

@@ -98,6 +98,8 @@ void fv_plan_find_fusions(const fv_graph *graph, bool fuse, fv_plan_choices *cho
 
 /* plan_recompute.c: fills choices->dropped with what costs little to make again and saves memory. */
 fv_status fv_plan_drop_cheap(const fv_graph *graph, fv_plan_choices *choices);
+/* Keeps of these what fits into `limit` bytes, the largest first: what is made again costs a pass over memory. */
+fv_status fv_plan_keep_more(const fv_graph *graph, fv_value loss, size_t limit, fv_plan_layout *layout);
 /* Drops more values, cheapest first, until the layout takes no more than `limit` bytes, and rebuilds it. */
 fv_status fv_plan_drop_to_limit(const fv_graph *graph, fv_value loss, size_t limit, fv_plan_layout *layout);
 

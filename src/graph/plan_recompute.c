@@ -142,6 +142,28 @@ static fv_status try_keep(const fv_graph *graph, fv_value loss, fv_value value, 
     return yes ? FV_OK : set_dropped(graph, loss, value, true, layout);
 }
 
+/* What a layout makes again, the largest first: where it costs most. */
+static size_t list_made_again(const fv_graph *graph, const fv_plan_layout *layout, candidate *list) {
+    size_t count = 0;
+    for (int s = layout->backward_start; s < layout->step_count; s++) {
+        if (layout->steps[s].kind != FV_STEP_RECOMPUTE) continue;
+        fv_value value = graph->nodes[layout->steps[s].node].out;
+        list[count++] = (candidate){value, -(double)fv_shape_count(graph->values[value].shape)};
+    }
+    qsort(list, count, sizeof *list, by_cost);
+    return count;
+}
+
+fv_status fv_plan_keep_more(const fv_graph *graph, fv_value loss, size_t limit, fv_plan_layout *layout) {
+    candidate *list = fv_allocate((size_t)layout->step_count + 1, sizeof *list, "a plan");
+    if (!list) return FV_NO_RESOURCE;
+    fv_status status = FV_OK;
+    size_t count = list_made_again(graph, layout, list);
+    for (size_t i = 0; i < count && status == FV_OK; i++) status = try_keep(graph, loss, list[i].value, limit, layout);
+    free(list);
+    return status == FV_OK ? fv_plan_place(layout) : status;
+}
+
 static fv_status drop_to_limit(const fv_graph *graph, fv_value loss, size_t limit, candidate *list,
                                fv_plan_layout *layout) {
     size_t count = list_candidates(graph, layout, list), used = 0;
