@@ -185,7 +185,10 @@ static void fold_norm(const fv_plan *plan, int s) {
     if (step->fold == FV_NONE) return;
     const fv_graph_node *norm = &plan->graph->nodes[plan->layout.choices.fusions[step->node].norm];
     fv_real *in[FV_MAX_INPUTS] = {NULL}, *fold = tensor_address(plan, step->fold);
-    for (int k = 1; k < norm->spec.inputs; k++) in[k] = param_data(plan, plan->graph->values[norm->in[k]].param);
+    for (int k = 1; k < norm->spec.inputs; k++) {
+        int param = plan->graph->values[norm->in[k]].param;
+        if (param >= 0) in[k] = param_data(plan, param);
+    }
     fv_op_table[norm->spec.kind]->fold(&norm->spec, in, fold, fold + norm->spec.out.c);
 }
 
