@@ -230,9 +230,8 @@ static void norm_gradients(const fv_op_call *call, const batch_work *work, fv_no
 }
 
 /* With d = d_out behind the activation and e = x - mean: d_residual = d, d_beta = sum d, d_gamma = sum d e / sd, and
-   for batch statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants: d_x = gamma /
-   sd d.
- */
+   for batch statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants:
+   d_x = gamma / sd d. */
 static void backward(const fv_op_call *call) {
     batch_work work = work_of(call);
     fv_norm_map map = map_of(call, &work);

@@ -485,7 +485,8 @@ static void bench_shape(size_t rows, size_t channels, size_t stride) {
     check_array x = bench_random(count, -1, 1, 1), d = bench_random(count, -1, 1, 2), y = bench_random(count, -1, 1, 3);
     check_array k = bench_random(5 * channels, -1, 1, 4);
     bench_job job = {.x = x.data, .d = d.data, .y = y.data};
-    job.columns = (fv_columns){1, rows, channels, stride, stride, stride, stride};
+    job.columns = (fv_columns){.segments = 1, .rows = rows, .channels = channels};
+    job.columns.x_stride = job.columns.y_stride = job.columns.d_out_stride = job.columns.d_x_stride = stride;
     job.map = (fv_norm_map){k.data, k.data + channels, k.data + 2 * channels, 0, 6};
     job.slope = k.data + 3 * channels;
     job.constant = k.data + 4 * channels;
