@@ -38,6 +38,12 @@ static bool is_made_before(const fuser *f, fv_value value, int root) {
     return v->param < 0 && (v->producer < 0 || f->choices->fusions[v->producer].root < root);
 }
 
+/* What a node adds besides what the root makes of in[0]. */
+static fv_value residual_of(const fv_graph_node *node) {
+    int input = fv_op_table[node->spec.kind]->residual;
+    return input && input < node->spec.inputs ? node->in[input] : FV_NO_VALUE;
+}
+
 /* Kernel, norm, residual, limits: a node can only join if what it does comes after what is there already. */
 static bool absorb(const fuser *f, int root, int i) {
     const fv_graph_node *node = &f->graph->nodes[i];
@@ -45,8 +51,11 @@ static bool absorb(const fuser *f, int root, int i) {
     fv_activation activation = node->spec.attributes.activation;
     bool plain = fusion->residual == FV_NO_VALUE && !is_limited(fusion);
     if (fv_op_table[node->spec.kind]->fold && node->in[0] == fusion->out) {
+        fv_value residual = residual_of(node);
         if (!plain || fusion->norm != FV_NONE) return false;
+        if (residual != FV_NO_VALUE && !is_made_before(f, residual, root)) return false;
         fusion->norm = i;
+        fusion->residual = residual;
     } else if (node->spec.kind == FV_OP_add) {
         fv_value other = node->in[node->in[0] == fusion->out];
         if (!plain || !is_made_before(f, other, root)) return false;

@@ -169,7 +169,9 @@ static int find_mapper(const scheduler *s, const fv_graph_node *node) {
     if (!maps || !is_gone(s, node->in[0])) return FV_NONE;
     int mapper = s->graph->values[node->in[0]].producer;
     const fv_graph_node *norm = &s->graph->nodes[mapper];
-    return fv_op_table[norm->spec.kind]->map && s->graph->values[norm->in[0]].param < 0 ? mapper : FV_NONE;
+    bool is_map = fv_op_table[norm->spec.kind]->map && s->graph->values[norm->in[0]].param < 0;
+    for (int k = 1; k < norm->spec.inputs; k++) is_map &= s->graph->values[norm->in[k]].param >= 0; /* no residual */
+    return is_map ? mapper : FV_NONE;
 }
 
 /* The coefficients come from what the mapper's forward has saved. */

@@ -128,10 +128,10 @@ static bool take_over(const sharer *p, int s, int tensor, int old) {
     return true;
 }
 
-/* No input but the first lies in the memory of in[0]. */
-static bool is_apart(const sharer *p, const fv_plan_step *step, int old, int begin) {
-    for (int k = begin; k < FV_MAX_INPUTS; k++)
-        if (step->in[k] != FV_NONE && root_of(p, step->in[k]) == root_of(p, old)) return false;
+/* No input of the step, but for in[except], lies in the memory of `old`. */
+static bool is_apart(const sharer *p, const fv_plan_step *step, int old, int except) {
+    for (int k = 0; k < FV_MAX_INPUTS; k++)
+        if (k != except && step->in[k] != FV_NONE && root_of(p, step->in[k]) == root_of(p, old)) return false;
     return true;
 }
 
@@ -155,21 +155,30 @@ static void unite_gradients(const sharer *p, int s) {
     if (p->last[b] > p->last[root]) p->last[root] = p->last[b];
 }
 
-static void place_over(const sharer *p, int s) {
+/* The result over an operand: the residual that is fused, or the op's first input, or its own residual. */
+static void place_result(const sharer *p, int s) {
+    const fv_plan_step *step = &p->layout->steps[s];
+    const fv_op *op = op_of(p, step);
+    if (step->residual != FV_NONE && is_apart(p, step, step->residual, FV_NONE)) {
+        take_over(p, s, step->out, step->residual);
+        return;
+    }
+    bool over = op->in_place && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 0) &&
+                take_over(p, s, step->out, step->in[0]);
+    int residual = op->residual ? step->in[op->residual] : FV_NONE;
+    if (!over && residual != FV_NONE && is_apart(p, step, residual, op->residual)) take_over(p, s, step->out, residual);
+}
+
+/* Gradients over the output's, or over what is read for the last time. */
+static void place_gradients(const sharer *p, int s) {
     const fv_plan_step *step = &p->layout->steps[s];
     const fv_graph_node *node = &p->graph->nodes[step->node];
     const fv_op *op = op_of(p, step);
-    bool once = fv_plan_uses(node, node->in[0]) == 1;
-    if (step->kind != FV_STEP_BACKWARD) {
-        if (step->residual != FV_NONE && is_apart(p, step, step->residual, 0))
-            take_over(p, s, step->out, step->residual);
-        else if (op->in_place && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 1))
-            take_over(p, s, step->out, step->in[0]);
-        return;
-    }
-    if (step->add[0] || !once) return;
+    int r = op->residual;
+    if (r && r < node->spec.inputs && !step->add[r]) take_over(p, s, step->d_in[r], step->d_out);
+    if (step->add[0] || fv_plan_uses(node, node->in[0]) != 1) return;
     bool over = op->in_place && take_over(p, s, step->d_in[0], step->d_out);
-    if (!over && op->overwrites_input && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 1))
+    if (!over && op->overwrites_input && step->in[0] != FV_NONE && is_apart(p, step, step->in[0], 0))
         take_over(p, s, step->d_in[0], step->in[0]);
     unite_gradients(p, s);
 }
@@ -191,7 +200,12 @@ fv_status fv_plan_share(const fv_graph *graph, fv_plan_layout *layout) {
     sharer p = {graph, layout, lives, lives + count};
     join_all(&p);
     fv_plan_find_lives(layout, p.first, p.last);
-    for (int s = 0; s < layout->step_count; s++) place_over(&p, s);
+    for (int s = 0; s < layout->step_count; s++) {
+        if (layout->steps[s].kind == FV_STEP_BACKWARD)
+            place_gradients(&p, s);
+        else
+            place_result(&p, s);
+    }
     fv_plan_find_lives(layout, p.first, p.last);
     layout->live_bytes = 0;
     for (int s = 0; s < layout->step_count; s++) {

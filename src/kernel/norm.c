@@ -64,23 +64,31 @@ static norm_slot slot_of(const norm_job *job, size_t chunk) {
     return slot;
 }
 
-/* The tensors with the strides that columns has for them. */
-static fv_norm_block tensors_of(const fv_columns *columns, const fv_real *x, const fv_real *d_out, fv_real *y,
-                                size_t y_stride) {
+static size_t stride_of(const void *tensor, size_t stride, size_t channels) {
+    return tensor && stride ? stride : channels;
+}
+
+/* The tensors, of which x, d_out, residual and out are set, with the strides that columns has for them; y, what is
+   written, comes with its own. */
+static fv_norm_block with_strides(const fv_columns *columns, fv_norm_block tensors, fv_real *y, size_t y_stride) {
     size_t channels = columns->channels;
-    return (fv_norm_block){.x = x,
-                           .d_out = d_out,
-                           .y = y,
-                           .x_stride = columns->x_stride ? columns->x_stride : channels,
-                           .d_out_stride = d_out && columns->d_out_stride ? columns->d_out_stride : channels,
-                           .y_stride = y && y_stride ? y_stride : channels};
+    tensors.y = y;
+    tensors.x_stride = stride_of(tensors.x, columns->x_stride, channels);
+    tensors.d_out_stride = stride_of(tensors.d_out, columns->d_out_stride, channels);
+    tensors.residual_stride = stride_of(tensors.residual, columns->residual_stride, channels);
+    tensors.out_stride = stride_of(tensors.out, columns->y_stride, channels);
+    tensors.y_stride = stride_of(y, y_stride, channels);
+    return tensors;
+}
+
+static bool is_side_by_side(const fv_norm_block *tensors, size_t channels) {
+    return tensors->x_stride == channels && tensors->d_out_stride == channels && tensors->residual_stride == channels &&
+           tensors->out_stride == channels && tensors->y_stride == channels;
 }
 
 static norm_job make_job(fv_columns columns, fv_norm_block tensors, const fv_norm_map *map, const fv_real *slope,
                          const fv_real *constant, void *work) {
-    size_t channels = columns.channels;
-    bool side_by_side =
-        tensors.x_stride == channels && tensors.d_out_stride == channels && tensors.y_stride == channels;
+    bool side_by_side = is_side_by_side(&tensors, columns.channels);
     norm_job job = {.kernels = fv_norm_choose(), .cut = cut_columns(columns, side_by_side), .tensors = tensors};
     char *cursor = work;
     if (map) {
@@ -100,16 +108,24 @@ static void run_job(norm_job *job, void (*task)(void *context, int64_t i, int wo
     fv_parallel_for((int64_t)(job->cut.columns.segments * job->cut.chunks), task, job);
 }
 
+static const fv_real *advance(const fv_real *tensor, size_t row, size_t stride) {
+    return tensor ? tensor + row * stride : NULL;
+}
+
 /* The part of the tensors that a block of the cut is, as the kernels take it. */
 static fv_norm_block part_of(const norm_job *job, const column_block *block) {
     fv_norm_block part = job->tensors;
     part.rows = block->rows;
     part.width = block->width;
-    part.x += block->first * part.x_stride;
-    part.x_stride *= block->folds;
-    if (part.d_out) part.d_out += block->first * part.d_out_stride;
-    part.d_out_stride *= block->folds;
+    part.x = advance(part.x, block->first, part.x_stride);
+    part.d_out = advance(part.d_out, block->first, part.d_out_stride);
+    part.residual = advance(part.residual, block->first, part.residual_stride);
+    part.out = advance(part.out, block->first, part.out_stride);
     if (part.y) part.y += block->first * part.y_stride;
+    part.x_stride *= block->folds;
+    part.d_out_stride *= block->folds;
+    part.residual_stride *= block->folds;
+    part.out_stride *= block->folds;
     part.y_stride *= block->folds;
     return part;
 }
@@ -158,7 +174,8 @@ static void moments_task(void *context, int64_t i, int worker) {
 }
 
 void fv_norm_moments(fv_columns columns, const fv_real *x, double *mean, double *squares, void *work) {
-    norm_job job = make_job(columns, tensors_of(&columns, x, NULL, NULL, 0), NULL, NULL, NULL, work);
+    fv_norm_block tensors = with_strides(&columns, (fv_norm_block){.x = x}, NULL, 0);
+    norm_job job = make_job(columns, tensors, NULL, NULL, NULL, work);
     run_job(&job, moments_task);
     memset(mean, 0, columns.segments * columns.channels * sizeof *mean);
     memset(squares, 0, columns.segments * columns.channels * sizeof *squares);
@@ -186,8 +203,11 @@ static void apply_task(void *context, int64_t i, int worker) {
     }
 }
 
-void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, fv_real *y, void *work) {
-    norm_job job = make_job(columns, tensors_of(&columns, x, NULL, y, columns.y_stride), map, NULL, NULL, work);
+void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *residual, fv_real *y,
+                   void *work) {
+    fv_norm_block tensors = {.x = x, .residual = residual};
+    tensors = with_strides(&columns, tensors, y, columns.y_stride);
+    norm_job job = make_job(columns, tensors, map, NULL, NULL, work);
     run_job(&job, apply_task);
 }
 
@@ -209,9 +229,11 @@ static void gradient_sums_task(void *context, int64_t i, int worker) {
     }
 }
 
-void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *d_out,
-                           double *sums, double *sums_x, void *work) {
-    norm_job job = make_job(columns, tensors_of(&columns, x, d_out, NULL, 0), map, NULL, NULL, work);
+void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *out,
+                           const fv_real *d_out, fv_real *d_residual, double *sums, double *sums_x, void *work) {
+    fv_norm_block tensors = {.x = x, .d_out = d_out, .out = out};
+    tensors = with_strides(&columns, tensors, d_residual, columns.d_residual_stride);
+    norm_job job = make_job(columns, tensors, map, NULL, NULL, work);
     run_job(&job, gradient_sums_task);
     memset(sums, 0, columns.segments * columns.channels * sizeof *sums);
     memset(sums_x, 0, columns.segments * columns.channels * sizeof *sums_x);
@@ -237,9 +259,10 @@ static void gradient_apply_task(void *context, int64_t i, int worker) {
 }
 
 void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
-                            const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work) {
-    fv_norm_block tensors = tensors_of(&columns, x, d_out, d_x, columns.d_x_stride);
-    tensors.add = add;
+                            const fv_real *x, const fv_real *out, const fv_real *d_out, fv_real *d_x, bool add,
+                            void *work) {
+    fv_norm_block tensors = {.x = x, .d_out = d_out, .out = out, .add = add};
+    tensors = with_strides(&columns, tensors, d_x, columns.d_x_stride);
     norm_job job = make_job(columns, tensors, map, slope, constant, work);
     run_job(&job, gradient_apply_task);
 }

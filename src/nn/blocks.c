@@ -25,13 +25,13 @@ fv_value fv_residual_block(fv_graph *g, const char *name, fv_value x, int filter
     fv_value y = fv_conv(g, "a", x, filters, &conv3x3);
     y = fv_batch_norm(g, "a_bn", y, norm, FV_ACT_RELU);
     y = fv_conv(g, "b", y, filters, &conv3x3);
-    y = fv_batch_norm(g, "b_bn", y, norm, FV_ACT_NONE);
-    fv_value shortcut = x;
-    if (fv_graph_shape(g, x).c != filters) {
-        shortcut = fv_pointwise(g, "shortcut", x, filters, false);
-        shortcut = fv_batch_norm(g, "shortcut_bn", shortcut, norm, FV_ACT_NONE);
+    if (fv_graph_shape(g, x).c == filters) {
+        y = fv_batch_norm_residual(g, "b_bn", y, x, norm, FV_ACT_RELU);
+    } else { /* the last norm adds, for only then is there what it adds */
+        y = fv_batch_norm(g, "b_bn", y, norm, FV_ACT_NONE);
+        fv_value shortcut = fv_pointwise(g, "shortcut", x, filters, false);
+        y = fv_batch_norm_residual(g, "shortcut_bn", shortcut, y, norm, FV_ACT_RELU);
     }
-    y = fv_add(g, "add", y, shortcut, FV_ACT_RELU);
     fv_graph_leave(g);
     return y;
 }
@@ -49,8 +49,8 @@ fv_value fv_inverted_residual_block(fv_graph *g, const char *name, fv_value x, c
     fv_value y = fv_depthwise(g, "dw", e, 3, block->stride, block->padding);
     y = fv_batch_norm(g, "dw", y, &block->norm, FV_ACT_RELU6);
     y = fv_pointwise(g, "project", y, block->filters, false);
-    y = fv_batch_norm(g, "project", y, &block->norm, FV_ACT_NONE);
-    if (block->stride == 1 && in.c == block->filters) y = fv_add(g, "add", y, x, FV_ACT_NONE);
+    bool residual = block->stride == 1 && in.c == block->filters;
+    y = fv_batch_norm_residual(g, "project", y, residual ? x : FV_NO_VALUE, &block->norm, FV_ACT_NONE);
     fv_graph_leave(g);
     return y;
 }

@@ -61,6 +61,11 @@ fv_value fv_conv_transpose(fv_graph *g, const char *name, fv_value x, int kernel
 
 fv_value fv_batch_norm(fv_graph *g, const char *name, fv_value x, const fv_norm_options *norm,
                        fv_activation activation) {
+    return fv_batch_norm_residual(g, name, x, FV_NO_VALUE, norm, activation);
+}
+
+fv_value fv_batch_norm_residual(fv_graph *g, const char *name, fv_value x, fv_value residual,
+                                const fv_norm_options *norm, fv_activation activation) {
     fv_shape shape = vector_shape(fv_graph_shape(g, x).c);
     fv_value gamma = layer_param(g, name, "gamma", shape, FV_INIT_ONE, 1, 1, true);
     fv_value beta = layer_param(g, name, "beta", shape, FV_INIT_ZERO, 1, 1, true);
@@ -69,7 +74,8 @@ fv_value fv_batch_norm(fv_graph *g, const char *name, fv_value x, const fv_norm_
     fv_attributes attributes = {.epsilon = norm->epsilon, .momentum = norm->momentum, .activation = activation};
     char node[FV_NAME_MAX];
     snprintf(node, sizeof node, "%s.norm", name);
-    return fv_graph_add(g, FV_OP_batch_norm, node, &attributes, 5, (fv_value[]){x, gamma, beta, mean, var});
+    fv_value inputs[] = {x, gamma, beta, mean, var, residual};
+    return fv_graph_add(g, FV_OP_batch_norm, node, &attributes, residual == FV_NO_VALUE ? 5 : 6, inputs);
 }
 
 fv_value fv_group_norm(fv_graph *g, const char *name, fv_value x, int groups, fv_activation activation) {

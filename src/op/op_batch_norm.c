@@ -1,6 +1,7 @@
 /* Ioffe and Szegedy, "Batch Normalization", 2015. Memory-bound, so: one pass over x for the statistics, one that also
    applies the activation; backwards one pass for the two sums and one for d_x, which find the normalised values and the
-   activation's mask again from x, so that out need not be kept. */
+   activation's mask again from x, so that out need not be kept; with a residual the mask is found from out, which a
+   network that goes on with it keeps anyway, and the first pass leaves the gradient by the residual. */
 #include <math.h>
 #include <string.h>
 
@@ -9,13 +10,14 @@
 #include "fovea/op/op.h"
 #include "op_common.h"
 
-enum { X, GAMMA, BETA, MEAN, VARIANCE, INPUTS };
+enum { X, GAMMA, BETA, MEAN, VARIANCE, RESIDUAL, INPUTS };
 
 static fv_status infer(fv_op_spec *spec, const char *layer) {
-    static const char *const names[INPUTS] = {"x", "gamma", "beta", "mean", "variance"};
-    FV_TRY(fv_infer_inputs(spec, layer, INPUTS, INPUTS));
+    static const char *const names[INPUTS] = {"x", "gamma", "beta", "mean", "variance", "residual"};
+    FV_TRY(fv_infer_inputs(spec, layer, RESIDUAL, INPUTS));
     fv_shape columns = {1, 1, 1, spec->in[X].c};
-    for (int i = GAMMA; i < INPUTS; i++) FV_TRY(fv_infer_shape(spec, layer, i, names[i], columns));
+    for (int i = GAMMA; i < spec->inputs; i++)
+        FV_TRY(fv_infer_shape(spec, layer, i, names[i], i == RESIDUAL ? spec->in[X] : columns));
     fv_attributes *a = &spec->attributes;
     if (a->epsilon == 0) a->epsilon = 1e-3;
     if (a->momentum == 0) a->momentum = 0.1;
@@ -38,6 +40,8 @@ static fv_columns strided_columns(const fv_op_call *call) {
     columns.y_stride = (size_t)call->out_stride;
     columns.d_out_stride = (size_t)call->d_out_stride;
     columns.d_x_stride = (size_t)call->d_in_stride[X];
+    columns.residual_stride = (size_t)call->in_stride[RESIDUAL];
+    columns.d_residual_stride = (size_t)call->d_in_stride[RESIDUAL];
     return columns;
 }
 
@@ -132,7 +136,7 @@ static void measure_batch(const fv_op_call *call, const batch_work *work) {
 
 static void apply(const fv_op_call *call, const batch_work *work) {
     fv_norm_map map = map_of(call, work);
-    fv_norm_apply(strided_columns(call), &map, call->in[X], call->out, work->kernel);
+    fv_norm_apply(strided_columns(call), &map, call->in[X], call->in[RESIDUAL], call->out, work->kernel);
 }
 
 static void forward(const fv_op_call *call) {
@@ -184,27 +188,74 @@ static void spread_sums(const fv_op_call *call, const batch_work *work, double c
     }
 }
 
-/* With d = d_out behind the activation and e = x - mean: d_beta = sum d, d_gamma = sum d e / sd, and for batch
-   statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants: d_x = gamma / sd d. */
-static void backward(const fv_op_call *call) {
+/* Whether something else than x decides what passes the activation, so that backward reads out. */
+static bool is_limited_sum(const fv_op_spec *spec) {
+    return spec->inputs > RESIDUAL && spec->attributes.activation != FV_ACT_NONE;
+}
+
+static unsigned reads(const fv_op_spec *spec) {
+    unsigned always = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA);
+    return is_limited_sum(spec) ? always | FV_READS_OUT : always;
+}
+
+/* d_residual (+)= d in a pass of its own; nothing to do where it is d_out and there is no activation. */
+static void pass_to_residual(const fv_op_call *call, const fv_norm_map *map) {
+    fv_stream stream = {.a = call->d_out,
+                        .b = call->out,
+                        .y = call->d_in[RESIDUAL],
+                        .low = map->low,
+                        .high = map->high,
+                        .add = call->add[RESIDUAL],
+                        .a_stride = (size_t)call->d_out_stride,
+                        .b_stride = (size_t)call->out_stride,
+                        .y_stride = (size_t)call->d_in_stride[RESIDUAL]};
+    const fv_elementwise *kernels = fv_elementwise_kernels();
+    fv_op_stream(call, is_limited_sum(call->spec) ? kernels->clamp_gradient : kernels->copy, &stream);
+}
+
+/* The sums of d and d e, and d_x. Where `keep`, d is left in d_residual by the first pass, for the second to read. */
+static void norm_gradients(const fv_op_call *call, const batch_work *work, fv_norm_map map, bool keep) {
     fv_columns columns = strided_columns(call);
+    const fv_real *out = is_limited_sum(call->spec) ? call->out : NULL, *d = call->d_out;
+    fv_real *kept = keep ? call->d_in[RESIDUAL] : NULL;
+    if (call->training || call->d_in[GAMMA] || call->d_in[BETA] || keep)
+        fv_norm_gradient_sums(columns, &map, call->in[X], out, d, kept, work->sum, work->sum_x, work->kernel);
+    else
+        memset(work->sum, 0, 2 * columns.channels * sizeof *work->sum);
+    spread_sums(call, work, (double)columns.rows);
+    if (!call->d_in[X]) return;
+    if (keep) { /* and what is in there has passed */
+        d = kept;
+        out = NULL;
+        columns.d_out_stride = columns.d_residual_stride;
+        map.low = -INFINITY;
+        map.high = INFINITY;
+    }
+    fv_norm_gradient_apply(columns, &map, work->slope, work->constant, call->in[X], out, d, call->d_in[X], call->add[X],
+                           work->kernel);
+}
+
+/* With d = d_out behind the activation and e = x - mean: d_residual = d, d_beta = sum d, d_gamma = sum d e / sd, and
+   for batch statistics d_x = gamma / sd (d - mean(d) - e mean(d e) / sd^2); running ones are constants:
+   d_x = gamma / sd d. */
+static void backward(const fv_op_call *call) {
     batch_work work = work_of(call);
     fv_norm_map map = map_of(call, &work);
-    if (call->training || call->d_in[GAMMA] || call->d_in[BETA])
-        fv_norm_gradient_sums(columns, &map, call->in[X], call->d_out, work.sum, work.sum_x, work.kernel);
-    else
-        memset(work.sum, 0, 2 * columns.channels * sizeof *work.sum);
-    spread_sums(call, &work, (double)columns.rows);
-    if (call->d_in[X])
-        fv_norm_gradient_apply(columns, &map, work.slope, work.constant, call->in[X], call->d_out, call->d_in[X],
-                               call->add[X], work.kernel);
+    bool keep = call->d_in[RESIDUAL] && !call->add[RESIDUAL] && is_limited_sum(call->spec);
+    bool own_pass = call->d_in[RESIDUAL] && !keep;
+    bool same = call->d_in[RESIDUAL] == call->d_in[X]; /* x + norm(x): d_x comes first, which doesn't add */
+    if (own_pass && !same) pass_to_residual(call, &map);
+    norm_gradients(call, &work, map, keep);
+    if (own_pass && same) pass_to_residual(call, &map);
 }
 
 const fv_op fv_op_batch_norm = {
     .name = "batch_norm",
-    .backward_reads = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA),
+    .backward_reads = FV_READS_IN(X) | FV_READS_IN(GAMMA) | FV_READS_IN(BETA) | FV_READS_OUT,
+    .reads = reads,
     .in_place = true,
-    .strided = FV_READS_IN(X) | FV_READS_OUT,
+    .residual = RESIDUAL,
+    .strided = FV_READS_IN(X) | FV_READS_IN(RESIDUAL) | FV_READS_OUT,
     .overwrites_input = true,
     .recompute = recompute,
     .fold = fold,

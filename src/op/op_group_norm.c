@@ -123,7 +123,7 @@ static void measure_groups(const fv_op_call *call, const group_work *work) {
 static void apply(const fv_op_call *call) {
     group_work work = work_of(call);
     fv_norm_map map = map_of(call, &work);
-    fv_norm_apply(columns_of(call->spec), &map, call->in[X], call->out, work.kernel);
+    fv_norm_apply(columns_of(call->spec), &map, call->in[X], NULL, call->out, work.kernel);
 }
 
 static void forward(const fv_op_call *call) {
@@ -177,11 +177,11 @@ static void backward(const fv_op_call *call) {
     fv_columns columns = columns_of(call->spec);
     group_work work = work_of(call);
     fv_norm_map map = map_of(call, &work);
-    fv_norm_gradient_sums(columns, &map, call->in[X], call->d_out, work.sum, work.sum_x, work.kernel);
+    fv_norm_gradient_sums(columns, &map, call->in[X], NULL, call->d_out, NULL, work.sum, work.sum_x, work.kernel);
     spread_sums(call, &work);
     parameter_gradients(call, &work);
     if (call->d_in[X])
-        fv_norm_gradient_apply(columns, &map, work.slope, work.constant, call->in[X], call->d_out, call->d_in[X],
+        fv_norm_gradient_apply(columns, &map, work.slope, work.constant, call->in[X], NULL, call->d_out, call->d_in[X],
                                call->add[X], work.kernel);
 }
 

@@ -164,6 +164,29 @@ static void compare_over_input(fv_op_run *run, const reference *ref) {
     fv_op_run_restore(run, ref);
 }
 
+/* The residual: the result over it, and its gradient over the output's. */
+static void compare_over_residual(fv_op_run *run, const reference *ref) {
+    int residual = run->check->op->residual;
+    const fv_op_call kept = run->call;
+    fv_op_run_restore(run, ref);
+    run->call.out = run->call.in[residual];
+    fv_op_run_forward(run);
+    if (memcmp(run->call.out, ref->out, run->out.bytes) != 0)
+        fv_gradcheck_complain(run->check, "out is another when it lies over in[%d]", residual);
+    run->call = kept;
+    if (!ref->d_in[residual]) return;
+    fv_op_run_restore(run, ref);
+    fv_op_run_forward(run);
+    fv_op_run_restore(run, ref);
+    memcpy(run->d_in[residual].data, ref->d_out, run->d_out.bytes);
+    run->call.d_out = run->d_in[residual].data;
+    fv_op_run_backward(run);
+    for (int i = 0; i < run->check->inputs; i++)
+        if (ref->d_in[i] && memcmp(run->call.d_in[i], ref->d_in[i], run->in[i].bytes) != 0)
+            fv_gradcheck_complain(run->check, "d_in[%d] is another when d_in[%d] lies over d_out", i, residual);
+    run->call = kept;
+}
+
 static void compare_one_memory(fv_op_run *run, const reference *ref) {
     fv_op_run_restore(run, ref);
     fv_op_run_forward(run);
@@ -184,6 +207,7 @@ void fv_gradcheck_contract(fv_op_run *run, const reference *ref) {
     if (op->moments) compare_moments(run, ref);
     if (op->recompute) compare_recompute(run, ref);
     if (op->overwrites_input && ref->d_in[0]) compare_over_input(run, ref);
+    if (op->residual && op->residual < run->check->inputs) compare_over_residual(run, ref);
     if (op->same_gradients && ref->d_in[0] && ref->d_in[1]) compare_one_memory(run, ref);
     fv_op_run_restore(run, ref);
 }

@@ -19,6 +19,15 @@ static fv_gradcheck make_check(fv_shape x, fv_activation activation, bool traini
     return check;
 }
 
+/* With a residual that as often as not decides whether the sum is inside the activation's limits. */
+static fv_gradcheck make_residual_check(fv_shape x, fv_activation activation, bool training, uint64_t seed) {
+    fv_gradcheck check = make_check(x, activation, training, seed);
+    check.inputs = 6;
+    check.in[5] = (fv_gradcheck_input){.shape = x, .low = -4, .high = 5};
+    check.name = "residual";
+    return check;
+}
+
 static void gradients(void **state) {
     (void)state;
     static const fv_shape shapes[] = {{1, 1, 1, 5}, {2, 1, 1, 3},  {1, 3, 5, 1}, {2, 5, 3, 7},
@@ -27,6 +36,8 @@ static void gradients(void **state) {
         for (int k = 0; k < 6; k++) {
             fv_gradcheck check = make_check(shapes[i], (fv_activation)(k / 2), k % 2, i * 10 + (uint64_t)k);
             check.name = "table";
+            fv_gradcheck_run(&check);
+            check = make_residual_check(shapes[i], (fv_activation)(k / 2), k % 2, i * 10 + (uint64_t)k);
             fv_gradcheck_run(&check);
         }
     }
@@ -39,6 +50,8 @@ static void gradients_in_chunks(void **state) {
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         fv_gradcheck check = make_check(shapes[i], FV_ACT_NONE, true, i);
         check.name = "chunks";
+        fv_gradcheck_run(&check);
+        check = make_residual_check(shapes[i], FV_ACT_NONE, true, i);
         fv_gradcheck_run(&check);
     }
 }
@@ -55,8 +68,9 @@ static double column_squares(const fv_real *x, size_t rows, size_t channels, siz
     return sum;
 }
 
-static void compare_with_formula(fv_shape shape, double momentum, double epsilon, fv_activation activation) {
-    fv_gradcheck check = make_check(shape, activation, true, 77);
+static void compare_with_formula(fv_shape shape, double momentum, double epsilon, fv_activation activation,
+                                 bool residual) {
+    fv_gradcheck check = (residual ? make_residual_check : make_check)(shape, activation, true, 77);
     check.attributes.momentum = momentum;
     check.attributes.epsilon = epsilon;
     fv_op_run run;
@@ -79,6 +93,7 @@ static void compare_with_formula(fv_shape shape, double momentum, double epsilon
         FV_EXPECT_NEAR(run.call.in[4][c], (1 - momentum) * running_variance[c] + momentum * unbiased, 1e-12);
         for (size_t r = 0; r < rows; r++) {
             double y = run.call.in[1][c] * (run.call.in[0][r * channels + c] - mean) / sd + run.call.in[2][c];
+            if (residual) y += run.call.in[5][r * channels + c];
             if (activation != FV_ACT_NONE) y = fmax(y, 0);
             if (activation == FV_ACT_RELU6) y = fmin(y, 6);
             FV_EXPECT_NEAR(run.call.out[r * channels + c], y, 1e-12);
@@ -89,10 +104,11 @@ static void compare_with_formula(fv_shape shape, double momentum, double epsilon
 
 static void training_follows_formula(void **state) {
     (void)state;
-    compare_with_formula((fv_shape){2, 5, 3, 7}, 0, 0, FV_ACT_NONE);
-    compare_with_formula((fv_shape){2, 50, 31, 3}, 0.01, 1e-5, FV_ACT_RELU);
-    compare_with_formula((fv_shape){1, 33, 9, 40}, 1, 0.5, FV_ACT_RELU6);
-    compare_with_formula((fv_shape){1, 1, 1, 6}, 0.3, 0, FV_ACT_NONE);
+    compare_with_formula((fv_shape){2, 5, 3, 7}, 0, 0, FV_ACT_NONE, false);
+    compare_with_formula((fv_shape){2, 50, 31, 3}, 0.01, 1e-5, FV_ACT_RELU, false);
+    compare_with_formula((fv_shape){1, 33, 9, 40}, 1, 0.5, FV_ACT_RELU6, false);
+    compare_with_formula((fv_shape){1, 33, 9, 40}, 1, 0.5, FV_ACT_RELU6, true);
+    compare_with_formula((fv_shape){1, 1, 1, 6}, 0.3, 0, FV_ACT_NONE, false);
 }
 
 /* One pixel: variance 0, so y = beta, and the running variance shrinks by the momentum. */
@@ -136,7 +152,10 @@ static void wrong_inputs(void **state) {
     check.in[4].shape.h = 2;
     fv_gradcheck_refused(&check, "variance of layer decoder.layer is 1x2x1x5, expected 1x1x1x5");
     check.inputs = 3;
-    fv_gradcheck_refused(&check, "3 inputs, expected 5");
+    fv_gradcheck_refused(&check, "3 inputs, expected 5 to 6");
+    check = make_residual_check((fv_shape){2, 3, 4, 5}, FV_ACT_RELU, false, 6);
+    check.in[5].shape.w = 3;
+    fv_gradcheck_refused(&check, "residual of layer decoder.layer is 2x3x3x5, expected 2x3x4x5");
     check = make_check((fv_shape){2, 3, 4, 5}, FV_ACT_RELU, false, 6);
     check.attributes.epsilon = -1;
     fv_gradcheck_refused(&check, "epsilon");

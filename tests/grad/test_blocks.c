@@ -162,6 +162,16 @@ static fv_value twice_the_same(fv_graph *g, fv_value x) {
     return fv_add(g, "double", y, y, FV_ACT_RELU);
 }
 
+/* A norm that adds what others read as well, later and earlier than it, and one that adds its own input. */
+static fv_value norms_with_residuals(fv_graph *g, fv_value x) {
+    fv_value shared = fv_relu6(g, "relu6", x);
+    fv_value y = fv_pointwise(g, "p", shared, 5, false);
+    y = fv_batch_norm_residual(g, "n", y, shared, &norm, FV_ACT_RELU6);
+    y = fv_batch_norm_residual(g, "own", y, y, &norm, FV_ACT_RELU);
+    y = fv_batch_norm_residual(g, "image", fv_pointwise(g, "q", y, 5, false), x, &norm, FV_ACT_NONE);
+    return fv_add(g, "again", y, shared, FV_ACT_NONE);
+}
+
 static void separable_block(void **state) {
     (void)state;
     check_block(separable, (fv_shape){2, 5, 7, 3});
@@ -177,6 +187,11 @@ static void inverted_residual_block(void **state) {
     (void)state;
     check_block(inverted_with_skip, (fv_shape){2, 5, 3, 5});
     check_block(inverted_stride_2, (fv_shape){2, 7, 6, 3});
+}
+
+static void residuals_of_norms(void **state) {
+    (void)state;
+    check_block(norms_with_residuals, (fv_shape){2, 5, 3, 5});
 }
 
 static void squeeze_and_excitation(void **state) {
@@ -198,8 +213,8 @@ static void shared_parameter(void **state) {
    for the rounding of another order of operations. */
 static void inference_plan_equals_training_plan(void **state) {
     (void)state;
-    static const build_function builds[] = {separable, residual_wider, inverted_with_skip, squeeze_and_excite,
-                                            small_unet};
+    static const build_function builds[] = {separable,          residual_wider,     norms_with_residuals,
+                                            inverted_with_skip, squeeze_and_excite, small_unet};
     for (size_t i = 0; i < sizeof builds / sizeof *builds; i++) {
         harness train, infer;
         harness_make(&train, builds[i], (fv_shape){2, 18, 12, 5}, FV_PLAN_TRAIN);
@@ -216,13 +231,10 @@ static void inference_plan_equals_training_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(separable_block),
-        cmocka_unit_test(residual_block),
-        cmocka_unit_test(inverted_residual_block),
-        cmocka_unit_test(squeeze_and_excitation),
-        cmocka_unit_test(unet_with_shared_readers),
-        cmocka_unit_test(shared_parameter),
-        cmocka_unit_test(inference_plan_equals_training_plan),
+        cmocka_unit_test(separable_block),         cmocka_unit_test(residual_block),
+        cmocka_unit_test(inverted_residual_block), cmocka_unit_test(residuals_of_norms),
+        cmocka_unit_test(squeeze_and_excitation),  cmocka_unit_test(unet_with_shared_readers),
+        cmocka_unit_test(shared_parameter),        cmocka_unit_test(inference_plan_equals_training_plan),
     };
     return cmocka_run_group_tests_name("blocks", tests, NULL, NULL);
 }

@@ -17,27 +17,41 @@ static const size_t awkward[] = {1, 2, 3, 7, 8, 15, 16, 17, 24, 33, 64, 100};
 typedef struct norm_case {
     size_t rows, width;
     bool add;
-    check_array x, d, k; /* k: the five coefficients behind each other */
-    fv_norm_block block; /* without y */
+    check_array x, d, beside, k; /* beside: a residual, or what forward gave; k: five coefficients behind each other */
+    fv_norm_block block;         /* without y */
     fv_norm_coefficients coefficients;
 } norm_case;
 
-static norm_case make_case(size_t rows, size_t width, bool apart, bool add) {
+static norm_case make_case(size_t rows, size_t width, bool apart, bool add, bool beside) {
     norm_case t = {.rows = rows, .width = width, .add = add, .k = check_random(5 * width, -1, 2, 3)};
     size_t x_stride = width + (apart ? EXTRA : 0), d_stride = width + (apart ? 2 * EXTRA : 0);
     t.x = check_random(rows * x_stride, -2, 5, 1);
     t.d = check_random(rows * d_stride, -1, 1, 2);
-    t.block = (fv_norm_block){rows, width, t.x.data, t.d.data, NULL, x_stride, d_stride, width + (apart ? 1 : 0), add};
+    size_t beside_stride = width + (apart ? 3 * EXTRA : 0);
+    t.beside = check_random(rows * beside_stride, -2, 8, 4);
+    t.block = (fv_norm_block){.rows = rows,
+                              .width = width,
+                              .x = t.x.data,
+                              .d_out = t.d.data,
+                              .residual = beside ? t.beside.data : NULL,
+                              .out = beside ? t.beside.data : NULL,
+                              .x_stride = x_stride,
+                              .d_out_stride = d_stride,
+                              .residual_stride = beside_stride,
+                              .out_stride = beside_stride,
+                              .y_stride = width + (apart ? 1 : 0),
+                              .add = add};
     const float *k = t.k.data;
     t.coefficients = (fv_norm_coefficients){k, k + width, k + 2 * width, k + 3 * width, k + 4 * width, 0, 6};
-    check_case("%zu rows of %zu columns, strides %zu, %zu, %zu, add %d", rows, width, x_stride, d_stride,
-               t.block.y_stride, add);
+    check_case("%zu rows of %zu columns, strides %zu, %zu, %zu, add %d, with a residual %d", rows, width, x_stride,
+               d_stride, t.block.y_stride, add, beside);
     return t;
 }
 
 static void free_case(norm_case *t) {
     check_free(&t->x);
     check_free(&t->d);
+    check_free(&t->beside);
     check_free(&t->k);
 }
 
@@ -50,8 +64,12 @@ static double mapped(const norm_case *t, size_t r, size_t c) {
     return distance_of(t, r, c) * (double)t->coefficients.scale[c] + (double)t->coefficients.offset[c];
 }
 
+static double beside_of(const norm_case *t, size_t r, size_t c) {
+    return (double)t->beside.data[r * t->block.out_stride + c];
+}
+
 static double passed(const norm_case *t, size_t r, size_t c) {
-    double y = mapped(t, r, c);
+    double y = t->block.out ? beside_of(t, r, c) : mapped(t, r, c);
     return y > 0 && y < 6 ? (double)t->d.data[r * t->block.d_out_stride + c] : 0;
 }
 
@@ -64,7 +82,8 @@ static void compare_apply(norm_case *t) {
     check_array expected = make_result(t, false);
     for (size_t r = 0; r < t->rows; r++)
         for (size_t c = 0; c < t->width; c++)
-            expected.data[r * t->block.y_stride + c] = (float)fmin(fmax(mapped(t, r, c), 0), 6);
+            expected.data[r * t->block.y_stride + c] =
+                (float)fmin(fmax(mapped(t, r, c) + (t->block.residual ? beside_of(t, r, c) : 0), 0), 6);
     for (const fv_norm_kernels *const *v = fv_norm_variants; *v; v++) {
         if (!check_variant((*v)->level)) continue;
         check_array y = make_result(t, false);
@@ -98,7 +117,29 @@ static void compare_gradient_apply(norm_case *t) {
     check_free(&expected);
 }
 
-static void compare_sums(const norm_case *t) {
+/* With what forward gave, the sums come with d, here written apart and over d_out. */
+static void compare_kept(norm_case *t, const fv_norm_kernels *kernels, const check_array *sums) {
+    check_array again = check_unset(2 * t->width), kept = make_result(t, false), expected = make_result(t, false);
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t c = 0; c < t->width; c++) expected.data[r * t->block.y_stride + c] = (float)passed(t, r, c);
+    t->block.y = kept.data;
+    kernels->block_gradient_sums(&t->block, &t->coefficients, again.data, again.data + t->width);
+    expect_bits("d", &kept, &expected);
+    expect_bits("sums beside d", &again, sums);
+    check_array over = check_copy(&t->d);
+    fv_norm_block block = t->block;
+    block.d_out = block.y = over.data;
+    block.y_stride = block.d_out_stride;
+    kernels->block_gradient_sums(&block, &t->coefficients, again.data, again.data + t->width);
+    expect_bits("sums with d over d_out", &again, sums);
+    for (size_t r = 0; r < t->rows; r++)
+        for (size_t c = 0; c < t->width; c++) assert_true((double)over.data[r * block.y_stride + c] == passed(t, r, c));
+    t->block.y = NULL;
+    check_array *all[] = {&again, &kept, &expected, &over};
+    for (size_t i = 0; i < COUNT(all); i++) check_free(all[i]);
+}
+
+static void compare_sums(norm_case *t) {
     check_array expected = check_unset(2 * t->width);
     for (size_t c = 0; c < t->width; c++) {
         double sum = 0, sum_x = 0;
@@ -112,8 +153,10 @@ static void compare_sums(const norm_case *t) {
     for (const fv_norm_kernels *const *v = fv_norm_variants; *v; v++) {
         if (!check_variant((*v)->level)) continue;
         check_array sums = check_unset(2 * t->width);
+        t->block.y = NULL;
         (*v)->block_gradient_sums(&t->block, &t->coefficients, sums.data, sums.data + t->width);
         expect_same("block_gradient_sums", &sums, &expected, 3e-6);
+        if (t->block.out) compare_kept(t, *v, &sums);
         check_free(&sums);
     }
     check_free(&expected);
@@ -145,8 +188,8 @@ static void compare_moments(const norm_case *t) {
 static void blocks(void **state) {
     (void)state;
     static const size_t rows[] = {1, 2, 5, 8, 13, FV_BLOCK_ROWS};
-    for (size_t i = 0; i < COUNT(rows) * COUNT(awkward) * 4; i++) {
-        norm_case t = make_case(rows[i / 4 % COUNT(rows)], awkward[i / 4 / COUNT(rows)], i % 2, i / 2 % 2);
+    for (size_t i = 0; i < COUNT(rows) * COUNT(awkward) * 8; i++) {
+        norm_case t = make_case(rows[i / 8 % COUNT(rows)], awkward[i / 8 / COUNT(rows)], i % 2, i / 2 % 2, i / 4 % 2);
         compare_gradient_apply(&t);
         if (!t.add) {
             compare_apply(&t);
@@ -161,7 +204,7 @@ static void blocks(void **state) {
 static void in_place(void **state) {
     (void)state;
     for (const fv_norm_kernels *const *v = fv_norm_variants; *v; v++) {
-        norm_case t = make_case(6, 33, false, false);
+        norm_case t = make_case(6, 33, false, false, false);
         if (check_variant((*v)->level)) {
             check_array y = make_result(&t, false);
             t.x.data[40] = (float)NAN;
@@ -192,7 +235,7 @@ static void limits_stop_gradients(void **state) {
             expected.data[c] = c % 3 == 1;
         }
         fv_norm_coefficients k = {zero.data, one.data, zero.data, zero.data, zero.data, 0, 6};
-        fv_norm_block block = {1, WIDTH, x.data, d.data, d_x.data, WIDTH, WIDTH, WIDTH, false};
+        fv_norm_block block = {.rows = 1, .width = WIDTH, .x = x.data, .d_out = d.data, .y = d_x.data};
         (*v)->gradient_apply(&block, &k);
         expect_bits("d_x", &d_x, &expected);
         (*v)->block_gradient_sums(&block, &k, sums.data, sums.data + WIDTH);
@@ -306,15 +349,21 @@ static void compare_maps(const whole_case *t, const check_array *x, const check_
     apart.x_stride = channels + 5;
     apart.y_stride = y_stride;
     apart.d_x_stride = d_x_stride;
+    apart.residual_stride = channels + 2;
+    check_array residual = spread_rows(d, channels, channels + 2);
     check_array y = check_unset(x->count), far = spread_rows(x, channels, apart.x_stride);
     check_array z = check_unset(x->count / channels * y_stride), w = check_unset(x->count / channels * d_x_stride);
-    fv_norm_apply(t->columns, &t->map, x->data, y.data, t->work);
-    fv_norm_apply(apart, &t->map, far.data, z.data, t->work);
-    check_array expected = spread_rows(&y, channels, y_stride);
-    expect_same("apply", &z, &expected, 1e-6);
-    check_free(&expected);
-    fv_norm_gradient_apply(t->columns, &t->map, t->slope, t->constant, x->data, d->data, y.data, false, t->work);
-    fv_norm_gradient_apply(apart, &t->map, t->slope, t->constant, far.data, d->data, w.data, false, t->work);
+    check_array expected;
+    for (int with = 0; with < 2; with++) {
+        fv_norm_apply(t->columns, &t->map, x->data, with ? d->data : NULL, y.data, t->work);
+        fv_norm_apply(apart, &t->map, far.data, with ? residual.data : NULL, z.data, t->work);
+        expected = spread_rows(&y, channels, y_stride);
+        expect_same("apply", &z, &expected, 1e-6);
+        check_free(&expected);
+    }
+    check_free(&residual);
+    fv_norm_gradient_apply(t->columns, &t->map, t->slope, t->constant, x->data, NULL, d->data, y.data, false, t->work);
+    fv_norm_gradient_apply(apart, &t->map, t->slope, t->constant, far.data, NULL, d->data, w.data, false, t->work);
     expected = spread_rows(&y, channels, d_x_stride);
     expect_same("gradient_apply", &w, &expected, 1e-6);
     check_free(&expected);
@@ -333,8 +382,10 @@ static void compare_whole_sums(const whole_case *t, const check_array *x, const 
     double *sums = test_calloc(8 * columns, sizeof *sums), *found = sums + 4 * columns;
     fv_norm_moments(t->columns, x->data, sums, sums + columns, t->work);
     fv_norm_moments(apart, far_x.data, found, found + columns, t->work);
-    fv_norm_gradient_sums(t->columns, &t->map, x->data, d->data, sums + 2 * columns, sums + 3 * columns, t->work);
-    fv_norm_gradient_sums(apart, &t->map, far_x.data, far_d.data, found + 2 * columns, found + 3 * columns, t->work);
+    fv_norm_gradient_sums(t->columns, &t->map, x->data, NULL, d->data, NULL, sums + 2 * columns, sums + 3 * columns,
+                          t->work);
+    fv_norm_gradient_sums(apart, &t->map, far_x.data, NULL, far_d.data, NULL, found + 2 * columns, found + 3 * columns,
+                          t->work);
     for (size_t c = 0; c < 4 * columns; c++) expect_near("sums", found[c], sums[c], 1e-6 * (double)t->columns.rows);
     test_free(sums);
     check_free(&far_x);
@@ -388,19 +439,19 @@ static void run_moments(void *context) {
 }
 static void run_apply(void *context) {
     bench_job *b = context;
-    fv_norm_apply(b->columns, &b->map, b->x, b->y, b->work);
+    fv_norm_apply(b->columns, &b->map, b->x, NULL, b->y, b->work);
 }
 static void run_in_place(void *context) {
     bench_job *b = context;
-    fv_norm_apply(b->columns, &b->map, b->y, b->y, b->work);
+    fv_norm_apply(b->columns, &b->map, b->y, NULL, b->y, b->work);
 }
 static void run_sums(void *context) {
     bench_job *b = context;
-    fv_norm_gradient_sums(b->columns, &b->map, b->x, b->d, b->sums, b->sums + b->columns.channels, b->work);
+    fv_norm_gradient_sums(b->columns, &b->map, b->x, NULL, b->d, NULL, b->sums, b->sums + b->columns.channels, b->work);
 }
 static void run_gradient(void *context) {
     bench_job *b = context;
-    fv_norm_gradient_apply(b->columns, &b->map, b->slope, b->constant, b->x, b->d, b->y, false, b->work);
+    fv_norm_gradient_apply(b->columns, &b->map, b->slope, b->constant, b->x, NULL, b->d, b->y, false, b->work);
 }
 
 static const struct {
@@ -434,7 +485,8 @@ static void bench_shape(size_t rows, size_t channels, size_t stride) {
     check_array x = bench_random(count, -1, 1, 1), d = bench_random(count, -1, 1, 2), y = bench_random(count, -1, 1, 3);
     check_array k = bench_random(5 * channels, -1, 1, 4);
     bench_job job = {.x = x.data, .d = d.data, .y = y.data};
-    job.columns = (fv_columns){1, rows, channels, stride, stride, stride, stride};
+    job.columns = (fv_columns){.segments = 1, .rows = rows, .channels = channels};
+    job.columns.x_stride = job.columns.y_stride = job.columns.d_out_stride = job.columns.d_x_stride = stride;
     job.map = (fv_norm_map){k.data, k.data + channels, k.data + 2 * channels, 0, 6};
     job.slope = k.data + 3 * channels;
     job.constant = k.data + 4 * channels;

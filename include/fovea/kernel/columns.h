@@ -14,7 +14,7 @@ typedef struct fv_columns {
     /* The distance of two rows in elements, for each of the tensors that a function of kernel/norm.h takes; 0 for one
        whose rows stand side by side. More than `channels` for a range of a wider tensor's channels. A loss takes no
        strides. */
-    size_t x_stride, y_stride, d_out_stride, d_x_stride;
+    size_t x_stride, y_stride, d_out_stride, d_x_stride, residual_stride, d_residual_stride;
 } fv_columns;
 
 /* Rows of a block whose sums stay in fv_real before they go to double: short enough that rounding stays near 1e-7. */

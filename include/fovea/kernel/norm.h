@@ -23,14 +23,21 @@ size_t fv_norm_work_bytes(fv_columns columns);
 /* Per column: mean, and the sum of squared differences from it. Both are right to about 1e-7 of the standard deviation
    plus the rounding of x itself, however large the mean is. */
 void fv_norm_moments(fv_columns columns, const fv_real *x, double *mean, double *squares, void *work);
-/* y = map(x); y may be x. */
-void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, fv_real *y, void *work);
-/* With d = d_out where low < map(x) < high, else 0. Per column: sums[] = sum of d, sums_x[] = sum of d (x - center). */
-void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *d_out,
-                           double *sums, double *sums_x, void *work);
+/* y = map(x), or with a residual (NULL: none) y = min(max((x - center) scale + offset + residual, low), high); y may be
+   x or the residual. */
+void fv_norm_apply(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *residual, fv_real *y,
+                   void *work);
+/* The gradients. With d = d_out where low < y < high, else 0; y is `out`, what fv_norm_apply() wrote, or where that is
+   NULL map(x), found once more.
+
+   Per column: sums[] = sum of d, sums_x[] = sum of d (x - center). With `out` the same pass leaves d, which is the
+   gradient by the residual, in d_residual; that may be d_out, or NULL. */
+void fv_norm_gradient_sums(fv_columns columns, const fv_norm_map *map, const fv_real *x, const fv_real *out,
+                           const fv_real *d_out, fv_real *d_residual, double *sums, double *sums_x, void *work);
 /* d_x (+)= scale d + slope (x - center) + constant; slope and constant per column. d_x may be d_out or x. */
 void fv_norm_gradient_apply(fv_columns columns, const fv_norm_map *map, const fv_real *slope, const fv_real *constant,
-                            const fv_real *x, const fv_real *d_out, fv_real *d_x, bool add, void *work);
+                            const fv_real *x, const fv_real *out, const fv_real *d_out, fv_real *d_x, bool add,
+                            void *work);
 
 /* The inner loops, on rows x width and coefficients of `width` numbers. */
 typedef struct fv_norm_coefficients {
@@ -40,9 +47,10 @@ typedef struct fv_norm_coefficients {
 
 typedef struct fv_norm_block {
     size_t rows, width;
-    const fv_real *x, *d_out; /* what a function reads of them */
-    fv_real *y;               /* what it writes: y or d_x */
-    size_t x_stride, d_out_stride, y_stride;
+    const fv_real *x, *d_out;      /* what a function reads of them */
+    const fv_real *residual, *out; /* apply: what is added; gradients: what decides about d; NULL for none */
+    fv_real *y;                    /* what it writes: y, d_x or d_residual */
+    size_t x_stride, d_out_stride, residual_stride, out_stride, y_stride;
     bool add;
 } fv_norm_block;
 
@@ -52,7 +60,7 @@ typedef struct fv_norm_kernels {
        the shift widen the variance as well, so that no more than 3 bits cancel in squares - sum^2 / rows. */
     void (*block_moments)(const fv_norm_block *block, fv_real *shift, fv_real *sum, fv_real *squares);
     void (*apply)(const fv_norm_block *block, const fv_norm_coefficients *k);
-    /* Per column: sum of d, sum of d (x - center). */
+    /* Per column: sum of d, sum of d (x - center). With `out`, and y not NULL, y = d. */
     void (*block_gradient_sums)(const fv_norm_block *block, const fv_norm_coefficients *k, fv_real *sum,
                                 fv_real *sum_x);
     void (*gradient_apply)(const fv_norm_block *block, const fv_norm_coefficients *k);

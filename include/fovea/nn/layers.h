@@ -32,6 +32,9 @@ fv_value fv_conv_transpose(fv_graph *g, const char *name, fv_value x, int kernel
 /* <name>.gamma, .beta, .mean, .var and the activation in the same pass */
 fv_value fv_batch_norm(fv_graph *g, const char *name, fv_value x, const fv_norm_options *norm,
                        fv_activation activation);
+/* The same, with `residual` added before the activation. */
+fv_value fv_batch_norm_residual(fv_graph *g, const char *name, fv_value x, fv_value residual,
+                                const fv_norm_options *norm, fv_activation activation);
 /* <name>.gamma, .beta */
 fv_value fv_group_norm(fv_graph *g, const char *name, fv_value x, int groups, fv_activation activation);
 /* <name>.weight {1,1,H*W*C,F}, <name>.bias */

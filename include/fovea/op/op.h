@@ -107,6 +107,10 @@ typedef struct fv_op {
     const char *name;
     unsigned backward_reads; /* which of in[] and out backward() looks at; the planner frees the rest */
     bool in_place;           /* forward may have out == in[0], backward d_in[0] == d_out (never with add[0]) */
+    /* The input, other than in[0], that is added to the result in[0] gives, before the activation; 0: none, and a node
+       need not have it. Its gradient is d_out behind the activation. Forward may have out == in[residual] instead of
+       in[0], backward d_in[residual] == d_out instead of d_in[0] (never with add[residual]). */
+    int residual;
     unsigned strided; /* FV_READS_IN(i): in[i] and d_in[i], FV_READS_OUT: out and d_out may have strides of their own */
     bool epilogue;    /* forward honours call->epilogue */
     bool moments;     /* forward fills call->moments */
@@ -118,8 +122,9 @@ typedef struct fv_op {
        the same bits, from in[] and saved, and changes nothing else. NULL: too expensive to be done as a matter of
        course; where memory is short forward is called again, which must then have that property. */
     void (*recompute)(const fv_op_call *call);
-    /* For an op that is out = in[0] scale[c] + offset[c] outside training, then the activation of its attributes: these
-       coefficients, which a plan for inference hands to the op before it. NULL: no such op. */
+    /* For an op that is out = in[0] scale[c] + offset[c] outside training, then in[residual] added where the
+       node has it, then the activation of its attributes: these coefficients, which a plan for inference hands to the
+       op before it. NULL: no such op. */
     void (*fold)(const fv_op_spec *spec, fv_real *const in[], fv_real *scale, fv_real *offset);
     /* For an op whose recompute() is a map of each channel of in[0]: the map's coefficients, C numbers each, from
        call->saved and the parameters. NULL: no such op. */

@@ -13,8 +13,8 @@ FV_OP(depthwise)
    y[n, i*s + u - top, j*s + v - left, f] += x[n,i,j,c] w[u,v,c,f]; FV_PAD_SAME gives top = left = 1 for 3x3 stride 2.
  */
 FV_OP(conv_transpose)
-/* batch_norm: in x, gamma, beta, mean, var (each {1,1,1,C}); epsilon, momentum, activation.
-   y = act(gamma (x - m) / sqrt(v + epsilon) + beta); training: m and v of the batch (biased), and running mean and
+/* batch_norm: in x, gamma, beta, mean, var (each {1,1,1,C}), optional residual of x's shape; epsilon, momentum,
+   activation. y = act(gamma (x - m) / sqrt(v + epsilon) + beta + residual); training: m and v of the batch (biased), and running mean and
    (unbiased) variance in in[3], in[4] updated with momentum; otherwise the running ones. (Ioffe and Szegedy 2015) */
 FV_OP(batch_norm)
 /* group_norm: in x, gamma, beta; groups, epsilon, activation. Statistics over H, W and the channels of a group of one
