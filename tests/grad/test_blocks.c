@@ -156,6 +156,11 @@ static fv_value small_unet(fv_graph *g, fv_value x) {
     return fv_concat(g, "concat", up, fv_upsample_bilinear(g, "bilinear", down, 2));
 }
 
+/* Wide enough for convolutions that read what they need in backward through the batch norm before them. */
+static fv_value two_conv_blocks(fv_graph *g, fv_value x) {
+    return fv_conv_block(g, "b", fv_conv_block(g, "a", x, 3, 8, &norm), 3, 9, &norm);
+}
+
 static fv_value twice_the_same(fv_graph *g, fv_value x) {
     fv_value y = fv_pointwise(g, "shared", x, 5, true);
     y = fv_pointwise(g, "shared", y, 5, true); /* one parameter, two nodes: gradients add up */
@@ -204,6 +209,11 @@ static void unet_with_shared_readers(void **state) {
     check_block(small_unet, (fv_shape){2, 6, 4, 5});
 }
 
+static void convolutions_behind_batch_norms(void **state) {
+    (void)state;
+    check_block(two_conv_blocks, (fv_shape){2, 5, 6, 3});
+}
+
 static void shared_parameter(void **state) {
     (void)state;
     check_block(twice_the_same, (fv_shape){2, 3, 4, 5});
@@ -231,10 +241,15 @@ static void inference_plan_equals_training_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(separable_block),         cmocka_unit_test(residual_block),
-        cmocka_unit_test(inverted_residual_block), cmocka_unit_test(residuals_of_norms),
-        cmocka_unit_test(squeeze_and_excitation),  cmocka_unit_test(unet_with_shared_readers),
-        cmocka_unit_test(shared_parameter),        cmocka_unit_test(inference_plan_equals_training_plan),
+        cmocka_unit_test(separable_block),
+        cmocka_unit_test(residual_block),
+        cmocka_unit_test(inverted_residual_block),
+        cmocka_unit_test(residuals_of_norms),
+        cmocka_unit_test(squeeze_and_excitation),
+        cmocka_unit_test(unet_with_shared_readers),
+        cmocka_unit_test(convolutions_behind_batch_norms),
+        cmocka_unit_test(shared_parameter),
+        cmocka_unit_test(inference_plan_equals_training_plan),
     };
     return cmocka_run_group_tests_name("blocks", tests, NULL, NULL);
 }

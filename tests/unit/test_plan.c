@@ -14,6 +14,7 @@
 
 #include "../../src/graph/plan_layout.h"
 #include "fovea/base/rng.h"
+#include "fovea/base/threads.h"
 #include "fovea/graph/plan.h"
 #include "fovea/model/model.h"
 #include "fovea/nn/layers.h"
@@ -23,6 +24,9 @@
 
 static const char *const networks[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet"};
 #define NETWORKS (sizeof networks / sizeof *networks)
+/* Those with wide 3x3 convolutions behind a batch norm, which backward reads through its map. */
+static const char *const mapping_networks[] = {"mobilenetv2_se_unet", "unet", "resunet"};
+#define MAPPING_NETWORKS (sizeof mapping_networks / sizeof *mapping_networks)
 
 /* A network with the loss; `keep` lists the logits, and on wish every value that a node makes. */
 typedef struct fixture {
@@ -76,14 +80,18 @@ static void build(fixture *f, const char *network) {
     assert_int_equal(fv_graph_status(g), FV_OK);
 }
 
+static void make_plan(fixture *f, fv_plan_mode mode, size_t limit) {
+    fv_value loss = mode == FV_PLAN_TRAIN ? f->loss : FV_NO_VALUE;
+    if (fv_plan_make_within(&f->graph, mode, f->keep, f->keep_count, loss, limit, &f->plan) != FV_OK)
+        fail_msg("%s", fv_error());
+    fill_values(f);
+    fv_plan_prepare(f->plan);
+}
+
 static void make(fixture *f, const char *network, fv_plan_mode mode, bool keep_all, size_t limit) {
     build(f, network);
     list_kept(f, keep_all);
-    fv_value loss = mode == FV_PLAN_TRAIN ? f->loss : FV_NO_VALUE;
-    if (fv_plan_make_within(&f->graph, mode, f->keep, f->keep_count, loss, limit, &f->plan) != FV_OK)
-        fail_msg("%s: %s", network, fv_error());
-    fill_values(f);
-    fv_plan_prepare(f->plan);
+    make_plan(f, mode, limit);
 }
 
 static void discard(fixture *f) {
@@ -130,7 +138,8 @@ static void fused_inference_equals_training_plan(void **state) {
                 difference = fmax(difference, fabs((double)x[k] - (double)y[k]));
             }
             /* Winograd's rounding, which a batch norm before or after it changes. */
-            if (!(difference <= 3e-5 * most)) fail_msg("%s run %d: logits differ by %g of %g", networks[n], run, difference, most);
+            if (!(difference <= 3e-5 * most))
+                fail_msg("%s run %d: logits differ by %g of %g", networks[n], run, difference, most);
             for (size_t k = 0; k < train.model->params.total; k++) {
                 train.model->params.values[k] *= 1.01f;
                 infer.model->params.values[k] *= 1.01f;
@@ -183,6 +192,83 @@ static void computing_twice_changes_nothing(void **state) {
         discard(&usual);
         discard(&kept);
     }
+}
+
+/* Whether a step other than backward through a map, which could do without, reads the tensor that step s has made. */
+static bool has_reader_without_map(const fixture *f, const fv_plan_layout *layout, int s) {
+    int tensor = layout->steps[s].out;
+    for (int t = s + 1; t <= layout->tensors[tensor].last; t++) {
+        const fv_plan_step *step = &layout->steps[t];
+        const fv_op_spec *spec = &f->graph.nodes[step->node].spec;
+        const fv_op *op = fv_op_table[spec->kind];
+        bool maps = step->kind == FV_STEP_BACKWARD && op->maps_input && op->maps_input(spec);
+        for (int k = 0; k < spec->inputs; k++)
+            if (step->in[k] == tensor && !(maps && k == 0)) return true;
+    }
+    return false;
+}
+
+/* No batch norm's output is made again only for steps that could read it through the map. */
+static void nothing_is_made_again_that_a_map_spares(void **state) {
+    (void)state;
+    for (size_t n = 0; n < NETWORKS; n++) {
+        fixture f;
+        fv_plan_layout layout;
+        build(&f, networks[n]);
+        assert_int_equal(fv_plan_layout_make(&f.graph, FV_PLAN_TRAIN, &f.logits, 1, f.loss, 0, &layout), FV_OK);
+        int mapped = 0;
+        for (int s = layout.backward_start; s < layout.step_count; s++) {
+            const fv_plan_step *step = &layout.steps[s];
+            const char *name = f.graph.nodes[step->node].name;
+            mapped += step->mapper != FV_NONE;
+            if (step->kind != FV_STEP_RECOMPUTE || !fv_op_table[f.graph.nodes[step->node].spec.kind]->map) continue;
+            if (!has_reader_without_map(&f, &layout, s)) fail_msg("%s: %s is made again in vain", networks[n], name);
+        }
+        bool wanted = strcmp(networks[n], "mobilenetv2_unet") != 0;
+        if (wanted != (mapped > 0)) fail_msg("%s: %d steps read through a map", networks[n], mapped);
+        fv_plan_layout_free(&layout);
+        discard(&f);
+    }
+}
+
+/* Makes the plan keep what it would read through a map. */
+static void make_without_maps(fixture *f, const char *network) {
+    fv_plan_layout layout;
+    build(f, network);
+    list_kept(f, false);
+    assert_int_equal(fv_plan_layout_make(&f->graph, FV_PLAN_TRAIN, f->keep, 1, f->loss, 0, &layout), FV_OK);
+    for (int s = layout.backward_start; s < layout.step_count; s++)
+        if (layout.steps[s].mapper != FV_NONE) f->keep[f->keep_count++] = f->graph.nodes[layout.steps[s].mapper].out;
+    fv_plan_layout_free(&layout);
+    make_plan(f, FV_PLAN_TRAIN, 0);
+}
+
+static void maps_change_no_bit(void **state) {
+    (void)state;
+    int threads = fv_threads();
+    for (size_t n = 0; n < MAPPING_NETWORKS * 2; n++) {
+        const char *network = mapping_networks[n / 2];
+        fixture mapped, kept;
+        fv_threads_set(1 + (int)(n % 2));
+        make(&mapped, network, FV_PLAN_TRAIN, false, 0);
+        make_without_maps(&kept, network);
+        assert_true(fv_plan_bytes(mapped.plan) < fv_plan_bytes(kept.plan));
+        for (int step = 0; step < 2; step++) { /* the second with other parameters, and so with other coefficients */
+            run_step(&mapped);
+            run_step(&kept);
+            const fv_params *a = &mapped.model->params, *b = &kept.model->params;
+            double difference = gradient_difference(&mapped, &kept);
+            if (memcmp(a->gradients, b->gradients, a->total * sizeof(float)) != 0)
+                fail_msg("%s: gradients differ by %g", network, difference);
+            for (size_t k = 0; k < a->total; k++) {
+                a->values[k] *= 1.01f;
+                b->values[k] *= 1.01f;
+            }
+        }
+        discard(&mapped);
+        discard(&kept);
+    }
+    fv_threads_set(threads);
 }
 
 static void a_limit_is_kept_and_changes_no_bit(void **state) {
@@ -313,6 +399,8 @@ int main(void) {
         cmocka_unit_test(fused_inference_equals_training_plan),
         cmocka_unit_test(inference_runs_what_is_not_fused),
         cmocka_unit_test(computing_twice_changes_nothing),
+        cmocka_unit_test(nothing_is_made_again_that_a_map_spares),
+        cmocka_unit_test(maps_change_no_bit),
         cmocka_unit_test(a_limit_is_kept_and_changes_no_bit),
         cmocka_unit_test(a_limit_with_room_changes_no_plan),
         cmocka_unit_test(too_low_a_limit_is_told),
