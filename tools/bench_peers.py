@@ -5,8 +5,8 @@
   tools/bench_peers.py --only unet --quick    one network, one short round; into build/peers/performance.md
 
 Every run is a process of its own, one after the other: A B C, A B C, ... A round's figure is the median of its steps, what is told is the
-median over rounds. Runs are kept in build/peers/runs.jsonl as they end, so that an interrupted comparison goes on where it stopped; they are
-tied to the fovea binary they were made with.
+median over rounds. Runs are kept in build/peers/runs.jsonl as they end, so that an interrupted comparison goes on where it stopped; fovea's are
+tied to the binary they were made with.
 
 The peers live in build/peers/venv, which is made at the first use. PEERS_PYTHON=... names another Python that has torch, onnx and onnxruntime.
 """
@@ -99,7 +99,7 @@ class Runs:
 
     def __init__(self, seconds):
         self.path = FOLDER / "runs.jsonl"
-        self.tie = [hashlib.sha256(FOVEA.read_bytes()).hexdigest()[:16], seconds]
+        self.binary, self.seconds = hashlib.sha256(FOVEA.read_bytes()).hexdigest()[:16], seconds
         self.known = {}
         if self.path.exists():
             for line in self.path.read_text().splitlines():
@@ -108,7 +108,7 @@ class Runs:
 
     def key(self, case, number, contender):
         where = {k: v for k, v in asdict(case).items() if k != "goal"}
-        return [*self.tie, number, where, contender]
+        return [self.binary if contender == "fovea" else None, self.seconds, number, where, contender]
 
     def get(self, case, number, contender):
         return self.known.get(json.dumps(self.key(case, number, contender)))

@@ -135,11 +135,15 @@ static bool is_apart(const sharer *p, const fv_plan_step *step, int old, int exc
     return true;
 }
 
-/* Nothing is written into `tensor` after step s while `other` is still to be read. */
+/* After step s nothing is added to what lies in the memory of `tensor`, ranges of a concatenation's gradient among it,
+   while anything in that of `other` is still to be read. */
 static bool stays_as_is(const sharer *p, int s, int tensor, int other) {
-    for (int t = s + 1; t <= p->layout->tensors[other].last; t++)
+    for (int t = s + 1; t <= p->last[root_of(p, other)]; t++) {
+        const fv_plan_step *step = &p->layout->steps[t];
         for (int k = 0; k < FV_MAX_INPUTS; k++)
-            if (p->layout->steps[t].d_in[k] == tensor) return false;
+            if (step->d_in[k] != FV_NONE && step->add[k] && root_of(p, step->d_in[k]) == root_of(p, tensor))
+                return false;
+    }
     return true;
 }
 

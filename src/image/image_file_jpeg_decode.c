@@ -105,6 +105,12 @@ static fv_status fail_of(const decoder *d) {
     return fv_fail_damaged(d->source, "JPEG", d->reason);
 }
 
+/* libjpeg's errors come back here by longjmp(); what it changes lives in the caller's decoder. */
+static fv_status read_or_fail(decoder *d, const fv_image_header *header) {
+    if (setjmp(d->failed) == 0) return read_pixels(d, header);
+    return fail_of(d);
+}
+
 fv_status fv_jpeg_decode(const fv_image_source *source, const fv_image_header *header, fv_image *image) {
     *image = (fv_image){0};
     decoder d = {.source = source, .image = image};
@@ -114,7 +120,7 @@ fv_status fv_jpeg_decode(const fv_image_source *source, const fv_image_header *h
     d.errors.emit_message = judge_message;
     d.errors.output_message = keep_silent;
     d.progress.progress_monitor = count_scans;
-    fv_status status = setjmp(d.failed) == 0 ? read_pixels(&d, header) : fail_of(&d);
+    fv_status status = read_or_fail(&d, header);
     jpeg_destroy_decompress(&d.jpeg);
     if (status != FV_OK) fv_image_free(image);
     return status;

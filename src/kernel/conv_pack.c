@@ -41,8 +41,9 @@ static void pack_phase(const fv_window *w, const fv_conv_taps *taps, const axis_
 
 void fv_conv_transposed_pack(const fv_window *w, const fv_conv_taps *taps, fv_real *packed) {
     int k = taps->transpose ? taps->columns : taps->rows, n = taps->transpose ? taps->rows : taps->columns;
-    for (int i = 0; i < w->stride * w->stride; i++) {
-        phase ph = phase_of(w, i);
+    for (int64_t i = 0, offset = 0; i < (int64_t)w->stride * w->stride; i++) {
+        phase ph = phase_of(w, (int)i, offset);
+        offset += phase_taps(&ph);
         pack_phase(w, taps, &ph.y, &ph.x, packed + fv_gemm_packed_count(n, ph.tap_offset * k));
     }
 }

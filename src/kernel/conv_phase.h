@@ -29,15 +29,17 @@ static inline axis_phase axis_phase_of(int first, int stride, int dilation, int 
     return a;
 }
 
-/* The taps before a phase are counted by walking all phases before it: there are stride^2 of them. */
-static inline phase phase_of(const fv_window *w, int number) {
-    phase result = {.tap_offset = 0};
-    for (int i = 0; i <= number; i++) {
-        result.tap_offset += (int64_t)result.y.taps * result.x.taps;
-        result.y = axis_phase_of(i / w->stride, w->stride, w->dilation, w->top, w->kernel_h, w->in_h);
-        result.x = axis_phase_of(i % w->stride, w->stride, w->dilation, w->left, w->kernel_w, w->in_w);
-    }
-    return result;
+/* Phase `number` of stride^2; `tap_offset` counts the taps of those before it, which whoever walks through them adds
+ * up.
+ */
+static inline phase phase_of(const fv_window *w, int number, int64_t tap_offset) {
+    return (phase){.y = axis_phase_of(number / w->stride, w->stride, w->dilation, w->top, w->kernel_h, w->in_h),
+                   .x = axis_phase_of(number % w->stride, w->stride, w->dilation, w->left, w->kernel_w, w->in_w),
+                   .tap_offset = tap_offset};
+}
+
+static inline int64_t phase_taps(const phase *ph) {
+    return (int64_t)ph->y.taps * ph->x.taps;
 }
 
 static inline int64_t phase_pixels(const fv_window *w, const phase *ph) {

@@ -17,10 +17,10 @@ static int phase_width(const phase *ph, int c_in) {
 
 /* For all phases: the first one has as many pixels as any. */
 static fv_tiling tiling_of(const fv_window *w, int c_in, int c_out, int *widest) {
-    phase first = phase_of(w, 0);
+    phase first = phase_of(w, 0, 0);
     *widest = 0;
     for (int i = 0; i < w->stride * w->stride; i++) {
-        phase ph = phase_of(w, i);
+        phase ph = phase_of(w, i, 0);
         if (phase_width(&ph, c_in) > *widest) *widest = phase_width(&ph, c_in);
     }
     return fv_gemm_tiling(phase_pixels(w, &first), c_out, *widest, fv_conv_row_limit(*widest));
@@ -83,8 +83,9 @@ static void multiply_tile(void *context, int64_t index, int worker) {
     const fv_window *w = &p->window;
     fv_real *gathered = (fv_real *)((char *)p->scratch + (size_t)worker * task->scratch);
     int column = (int)(index % t->column_tiles) * t->columns;
-    for (int i = 0; i < w->stride * w->stride; i++) {
-        phase ph = phase_of(w, i);
+    for (int64_t i = 0, taps = 0; i < (int64_t)w->stride * w->stride; i++) {
+        phase ph = phase_of(w, (int)i, taps);
+        taps += phase_taps(&ph);
         int64_t begin = index / t->column_tiles * t->rows;
         int64_t end = fv_conv_smaller(begin + t->rows, phase_pixels(w, &ph));
         if (begin >= end) continue;

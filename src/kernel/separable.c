@@ -6,8 +6,8 @@
 
 #define LARGE_BETWEEN 262144 /* elements, 1 MiB: half of a level-2 cache */
 #define SMALL_WEIGHT 65536   /* elements, 256 KiB */
-#define BAND_ELEMENTS 131072 /* of what lies between, about, and BAND_ROWS at least: the depthwise kernels' step */
-#define BAND_ROWS 4
+#define BAND_ELEMENTS 131072 /* of what lies between, about */
+#define BAND_ROWS 8          /* at least, and a multiple of: the step of the depthwise kernels */
 
 static int band_rows(const fv_window *w, int channels) {
     int64_t rows = BAND_ELEMENTS / ((int64_t)w->out_w * channels) / BAND_ROWS * BAND_ROWS;

@@ -69,11 +69,16 @@ static fv_window window_of(const fv_op_spec *spec) {
     return window;
 }
 
-static size_t packed_bytes(const fv_op_spec *spec) {
+/* The weight as panels: {c_in, c_out} a tap forwards, transposed backwards. */
+static size_t packed_bytes(const fv_op_spec *spec, bool backward) {
     int64_t taps = (int64_t)spec->in[WEIGHT].n * spec->in[WEIGHT].h;
-    size_t forward = fv_gemm_packed_count(spec->out.c, taps * spec->in[INPUT].c);
-    size_t backward = fv_gemm_packed_count(spec->in[INPUT].c, taps * spec->out.c);
-    return fv_align_up(fv_larger(forward, backward) * sizeof(fv_real));
+    int c = spec->in[INPUT].c, f = spec->out.c;
+    size_t count = backward ? fv_gemm_packed_count(c, taps * f) : fv_gemm_packed_count(f, taps * c);
+    return fv_align_up(count * sizeof(fv_real));
+}
+
+static size_t prepared_bytes(const fv_op_spec *spec) {
+    return packed_bytes(spec, false);
 }
 
 /* Each step of backward starts over with all of the work memory. */
@@ -82,8 +87,9 @@ static size_t work_bytes(const fv_op_spec *spec, bool backward) {
     size_t threads = (size_t)fv_threads();
     int c = spec->in[INPUT].c, f = spec->out.c;
     if (!backward)
-        return fv_op_offset_bytes(spec) + packed_bytes(spec) + threads * fv_conv_transposed_scratch(&window, c, f);
-    size_t data = packed_bytes(spec) + threads * fv_conv_direct_scratch(&window, f, c);
+        return fv_op_offset_bytes(spec) + packed_bytes(spec, false) +
+               threads * fv_conv_transposed_scratch(&window, c, f);
+    size_t data = packed_bytes(spec, true) + threads * fv_conv_direct_scratch(&window, f, c);
     size_t weight = fv_conv_weight_parts(&window, f, c) + threads * fv_conv_weight_scratch(&window, f, c);
     size_t bias = spec->inputs > BIAS ? fv_column_sums_work(fv_window_in_pixels(&window), f) : 0;
     return fv_larger(bias, fv_larger(data, weight));
@@ -115,7 +121,7 @@ static void forward(const fv_op_call *call) {
                                .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
                                .weight = call->prepared ? call->prepared : (fv_real *)(void *)work,
                                .result = fv_op_result(call, spec->inputs > BIAS ? call->in[BIAS] : NULL),
-                               .scratch = work + packed_bytes(spec)};
+                               .scratch = work + packed_bytes(spec, false)};
     fv_conv_transposed(&product);
 }
 
@@ -132,7 +138,7 @@ static void backward_input(const fv_op_call *call, const fv_window *window) {
                                .result = {.c = call->d_in[INPUT],
                                           .ld = fv_pixel_stride(call->d_in_stride[INPUT], spec->in[INPUT].c),
                                           .add = call->add[INPUT]},
-                               .scratch = (char *)call->work + packed_bytes(spec)};
+                               .scratch = (char *)call->work + packed_bytes(spec, true)};
     fv_conv_direct(&product);
 }
 
@@ -175,7 +181,7 @@ const fv_op fv_op_conv_transpose = {.name = "conv_transpose",
                                     .strided = FV_READS_IN(INPUT) | FV_READS_OUT,
                                     .epilogue = true,
                                     .overwrites_input = true,
-                                    .prepared_bytes = packed_bytes,
+                                    .prepared_bytes = prepared_bytes,
                                     .prepare = prepare,
                                     .infer = infer,
                                     .work_bytes = work_bytes,

@@ -1,4 +1,6 @@
-/* The promises that an op makes to plans (op/op.h): whatever it says of itself in its table is tried here. */
+/* The promises that an op makes to plans (op/op.h) about the memory it is given and what it leaves: strides, epilogue,
+   moments, results over operands, recompute. What it does for others (fold, map, work_behind, prepare) is tried through
+   plans: tests/unit/test_plan.c, test_blocks.c. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

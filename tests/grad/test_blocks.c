@@ -161,6 +161,20 @@ static fv_value two_conv_blocks(fv_graph *g, fv_value x) {
     return fv_conv_block(g, "b", fv_conv_block(g, "a", x, 3, 8, &norm), 3, 9, &norm);
 }
 
+/* Dense blocks with a shortcut: the gradient of the sum is that of the concatenation too, and gradients of the
+   concatenation's inputs, which lie in it, are added to while the shortcut's is still to be read. */
+static fv_value dense_first(fv_graph *g, fv_value x) {
+    fv_value shortcut = fv_pointwise(g, "w", x, 6, false), u = fv_pointwise(g, "u", x, 4, false);
+    fv_value dense = fv_concat(g, "dense", u, fv_pointwise(g, "t", u, 2, false));
+    return fv_add(g, "sum", dense, shortcut, FV_ACT_NONE);
+}
+
+static fv_value dense_second(fv_graph *g, fv_value x) {
+    fv_value shortcut = fv_pointwise(g, "w", x, 6, false), u = fv_pointwise(g, "u", x, 4, false);
+    fv_value dense = fv_concat(g, "dense", u, fv_pointwise(g, "t", u, 2, false));
+    return fv_add(g, "sum", shortcut, dense, FV_ACT_NONE);
+}
+
 static fv_value twice_the_same(fv_graph *g, fv_value x) {
     fv_value y = fv_pointwise(g, "shared", x, 5, true);
     y = fv_pointwise(g, "shared", y, 5, true); /* one parameter, two nodes: gradients add up */
@@ -192,6 +206,12 @@ static void inverted_residual_block(void **state) {
     (void)state;
     check_block(inverted_with_skip, (fv_shape){2, 5, 3, 5});
     check_block(inverted_stride_2, (fv_shape){2, 7, 6, 3});
+}
+
+static void dense_blocks_with_a_shortcut(void **state) {
+    (void)state;
+    check_block(dense_first, (fv_shape){2, 5, 3, 5});
+    check_block(dense_second, (fv_shape){2, 5, 3, 5});
 }
 
 static void residuals_of_norms(void **state) {
@@ -247,6 +267,7 @@ int main(void) {
         cmocka_unit_test(residuals_of_norms),
         cmocka_unit_test(squeeze_and_excitation),
         cmocka_unit_test(unet_with_shared_readers),
+        cmocka_unit_test(dense_blocks_with_a_shortcut),
         cmocka_unit_test(convolutions_behind_batch_norms),
         cmocka_unit_test(shared_parameter),
         cmocka_unit_test(inference_plan_equals_training_plan),

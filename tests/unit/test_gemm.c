@@ -144,8 +144,12 @@ static void rows_split(void **state) {
             }
         }
         for (int threads = 2; threads <= 3; threads++) {
-            run_rows(s, threads, x, b, again, NULL);
+            double *again_moments = malloc(2 * (size_t)s->n * sizeof *again_moments);
+            assert_non_null(again_moments);
+            run_rows(s, threads, x, b, again, again_moments);
             assert_memory_equal(y, again, count * sizeof *y);
+            assert_memory_equal(moments, again_moments, 2 * (size_t)s->n * sizeof *moments);
+            free(again_moments);
         }
         free(x);
         free(b);

@@ -77,7 +77,8 @@ static void expect_sums(const product_case *t, const product_data *d, const chec
 static void run_variant(const fv_gemm_tiles *tiles, const product_case *t, product_data *d, check_array *c,
                         check_array *sums) {
     check_array packed = check_unset(fv_gemm_packed_count(t->n, t->k) + 1);
-    fv_gemm_left a = t->transposed ? (fv_gemm_left){d->a.data, 1, d->lda, false} : (fv_gemm_left){d->a.data, d->lda, 1, false};
+    fv_gemm_left a =
+        t->transposed ? (fv_gemm_left){d->a.data, 1, d->lda, false} : (fv_gemm_left){d->a.data, d->lda, 1, false};
     fv_gemm_right b = {d->b.data, d->ldb, tiles->panel};
     if (t->packed) {
         int64_t next = (int64_t)t->k * tiles->panel;
@@ -145,7 +146,8 @@ static void ends_of_products(void **state) {
     static const int sizes[][3] = {{1, 1, 4}, {29, 33, 7}, {14, 32, 5}, {70, 17, 3}, {130, 70, 20}};
     for (size_t s = 0; s < COUNT(sizes); s++)
         for (int i = 0; i < 128; i++) {
-            product_case t = {.m = sizes[s][0], .n = sizes[s][1], .k = sizes[s][2], .gaps = i & 1, .packed = i & 2};
+            product_case t = {
+                .m = sizes[s][0], .n = sizes[s][1], .k = sizes[s][2], .gaps = i / 3 & 1, .packed = i / 5 & 1};
             t.scale = i & 1;
             t.offset = i & 2;
             t.residual = i & 4;

@@ -234,8 +234,11 @@ static void check_product(const conv_case *t, bool backward) {
         run_product(t, &d, &e, backward, 1, &result, moments);
         expect_same("result", &result, &e.expected, ERROR);
         if (moments) expect_moments(&e, moments);
-        run_product(t, &d, &e, backward, 3, &again, moments);
+        double *again_moments = moments ? test_calloc(2 * (size_t)channels, sizeof *moments) : NULL;
+        run_product(t, &d, &e, backward, 3, &again, again_moments);
         expect_bits("result with three threads", &again, &result);
+        if (moments) assert_memory_equal(moments, again_moments, 2 * (size_t)channels * sizeof *moments);
+        test_free(again_moments);
         check_free(&result);
         check_free(&again);
         test_free(moments);
@@ -355,6 +358,30 @@ static void error_is_small(void **state) {
         &(conv_case){.n = 2, .h = 16, .w = 16, .c_in = 256, .c_out = 64, .top = 1, .left = 1, .bottom = 1, .right = 1});
 }
 
+/* A result of more than FV_STREAM_BYTES goes past the caches: its pixels and channels are aligned as a plan's are. */
+static void large_results_are_streamed(void **state) {
+    (void)state;
+    conv_case t = {.n = 1, .h = 300, .w = 301, .c_in = 8, .c_out = 32, .top = 1, .left = 1, .bottom = 1, .right = 1};
+    conv_data d = data_of(&t);
+    int64_t pixels = fv_window_out_pixels(&d.window);
+    double *sums = sums_of(&t, &d, (size_t)(pixels * t.c_out), add_forward);
+    ending e = ending_of(&t, sums, pixels, t.c_out, t.c_out);
+    check_array result = bench_random((size_t)(pixels * t.c_out), -1, 1, 9);
+    assert_true(fv_gemm_streams(&(fv_gemm_result){.c = result.data, .ld = t.c_out}, pixels, t.c_out));
+    for (size_t v = 0; fv_winograd_variants[v]; v++) {
+        describe("convolution, streamed", &t);
+        if (!check_variant(fv_winograd_variants[v]->level)) continue;
+        fv_cpu_limit(fv_winograd_variants[v]->level);
+        run_product(&t, &d, &e, false, 2, &result, NULL);
+        expect_same("result", &result, &e.expected, ERROR);
+    }
+    fv_cpu_limit(fv_winograd_variants[0]->level);
+    check_free(&result);
+    free_ending(&e);
+    test_free(sums);
+    free_data(&d);
+}
+
 static void refuses_other_windows(void **state) {
     (void)state;
     conv_case t = {.n = 1, .h = 16, .w = 16, .c_in = 32, .c_out = 32, .top = 1, .left = 1, .bottom = 1, .right = 1};
@@ -373,8 +400,12 @@ static void refuses_other_windows(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(awkward_shapes), cmocka_unit_test(ends_of_results),       cmocka_unit_test(many_channels),
-        cmocka_unit_test(error_is_small), cmocka_unit_test(refuses_other_windows),
+        cmocka_unit_test(awkward_shapes),
+        cmocka_unit_test(ends_of_results),
+        cmocka_unit_test(many_channels),
+        cmocka_unit_test(error_is_small),
+        cmocka_unit_test(large_results_are_streamed),
+        cmocka_unit_test(refuses_other_windows),
     };
     return check_main(argc, argv, tests, COUNT(tests), NULL);
 }

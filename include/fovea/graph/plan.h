@@ -2,9 +2,10 @@
    one block, and runs the nodes forwards and, for training, backwards. After fv_plan_make() nothing is allocated.
 
    A plan for inference does batch norm, activation and residual along with the op before them (op/op.h, fv_epilogue). A
-   plan for training keeps no value that is cheap to make again from others that it keeps anyway: a batch norm's output
-   from its input, upsamplings, sums and concatenations of such. In both, the inputs of a concatenation are written
-   straight into its output where the ops can and it does not cost memory. src/graph/plan_layout.h says how. */
+   plan for training makes values again in backward that are cheap to make from others, a batch norm's output from its
+   input, upsamplings, sums and concatenations of such, and keeps of these what an eighth more memory holds. In both,
+   the inputs of a concatenation are written straight into its output where the ops can and it costs no memory (in
+   inference: little). src/graph/plan_layout.h says how. */
 #ifndef FOVEA_GRAPH_PLAN_H
 #define FOVEA_GRAPH_PLAN_H
 

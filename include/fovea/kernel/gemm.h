@@ -1,7 +1,7 @@
 /* Matrix products and their split over threads. Matrices are row-major; `ld` is the distance of two rows in elements.
    Tiles follow from the shapes alone, and every element is one sum over k in order, so the bits do not depend on the
    number of threads. The inner loops are those of kernel/gemm_tile.h; OpenBLAS serves where there are none for the
-   processor (fv_gemm_rows_run() decides). */
+   processor (fv_gemm_tiles_choose() decides). */
 #ifndef FOVEA_KERNEL_GEMM_H
 #define FOVEA_KERNEL_GEMM_H
 

@@ -1,9 +1,9 @@
 /* The innermost loops of matrix products: a family of functions, plain C first, overridden by what the processor has.
 
-   C{m,n} = A{m,k} B{k,n}, tile by tile: FV rows by two vectors of columns stay in registers while k runs. A is read
+   C{m,n} = A{m,k} B{k,n}, tile by tile: some rows by two vectors of columns stay in registers while k runs. A is read
    element by element with any two strides, so the same loop takes A as it is (rows of pixels: row stride, 1) and
    transposed (the weight gradient: 1, row stride). B is read by vectors of columns: from panels, as wide as a tile,
-   that fv_gemm_pack() has made, or as it is. */
+   that fv_gemm_pack_columns() has made, or as it is. */
 #ifndef FOVEA_KERNEL_GEMM_TILE_H
 #define FOVEA_KERNEL_GEMM_TILE_H
 
@@ -41,9 +41,9 @@ typedef struct fv_result_sums {
 
 /* Where a product goes, and what becomes of it on the way: c[i * ld + j] = value, or += with `add`, and with `finish`
    min(max(value scale[j] + offset[j] + residual[i * residual_ld + j], low), high), where any of scale, offset and
-   residual may be NULL. `residual` may be c. Without `add`, what c held before (even NaN) does not matter. With
-   `stream`, c is written past the caches: for results that are too large to be found there again. `sums` (NULL: none)
-   receives those of what is written. */
+   residual may be NULL and, with `add`, value is the sum with what c held. `residual` may be c. Without `add`, what c
+   held before (even NaN) does not matter. With `stream`, c is written past the caches: for results that are too large
+   to be found there again. `sums` (NULL: none) receives those of what is written. */
 typedef struct fv_gemm_result {
     fv_real *c;
     int64_t ld;

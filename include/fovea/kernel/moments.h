@@ -19,7 +19,9 @@ typedef struct fv_moments_slot {
     int channels, column, columns;
 } fv_moments_slot;
 
-/* Fills them from the sums of `rows` results; and, with the first columns, the slot's number of rows. */
+/* Fills them from sums around a shift, the first result, in fv_real: the variance is right to about 1e-6 of itself plus
+   that of the shift's distance from the mean, squared.
+   Fills them from the sums of `rows` results; and, with the first columns, the slot's number of rows. */
 void fv_moments_fill(const fv_moments_slot *slot, int64_t rows, const fv_result_sums *sums);
 /* The same from y{rows, columns} itself, rows `stride` elements apart: while it is still in a cache. */
 void fv_moments_measure(const fv_moments_slot *slot, int64_t rows, const fv_real *y, int64_t stride);

@@ -7,7 +7,8 @@
    multiplications for what takes 144 directly. The same points give the weight gradient as F(3x3, 4x4): 3x3 results of
    6x6 pixels and 4x4 gradients. The points are 0, +-sqrt(1/2), +-sqrt(2) and infinity: next to those of Lavin and Gray
    (0, 1, -1, 2, -2) they need as many operations and lose fewer digits (Barabasz et al. 2020). Error against exact
-   arithmetic: about 1e-6 of the results' root mean square, tested to stay below 1e-5 (tests/unit/test_winograd.c).
+   arithmetic: about 1e-6 of the results' root mean square, tested to stay below 1e-5
+   (tests/unit/test_kernel_winograd.c).
 
    The convolution's input gradient is a convolution too, with the weights turned round and transposed. */
 #ifndef FOVEA_KERNEL_WINOGRAD_H
