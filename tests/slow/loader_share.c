@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "../../src/train/step.h"
+#include "fovea/train/step.h"
 #include "fovea/base/threads.h"
 #include "fovea/train/train.h"
 
