@@ -14,8 +14,9 @@ FV_OP(depthwise)
  */
 FV_OP(conv_transpose)
 /* batch_norm: in x, gamma, beta, mean, var (each {1,1,1,C}), optional residual of x's shape; epsilon, momentum,
-   activation. y = act(gamma (x - m) / sqrt(v + epsilon) + beta + residual); training: m and v of the batch (biased), and running mean and
-   (unbiased) variance in in[3], in[4] updated with momentum; otherwise the running ones. (Ioffe and Szegedy 2015) */
+   activation. y = act(gamma (x - m) / sqrt(v + epsilon) + beta + residual); training: m and v of the batch (biased),
+   and running mean and (unbiased) variance in in[3], in[4] updated with momentum; otherwise the running ones. (Ioffe
+   and Szegedy 2015) */
 FV_OP(batch_norm)
 /* group_norm: in x, gamma, beta; groups, epsilon, activation. Statistics over H, W and the channels of a group of one
    sample. (Wu and He 2018) */
