@@ -118,7 +118,7 @@ bench-peers: all ## beside PyTorch and ONNX Runtime, half an hour: docs/results/
 	@BUILD=$(BUILD) tools/bench_peers.py $(PEERS)
 
 PYTHON ?= python3
-PHOTO ?= $(FOVEA_DATA)/drishti/images/drishtiGS_001.jpg
+PHOTO ?= $(or $(FOVEA_DATA),../shared/data)/drishti/images/drishtiGS_001.jpg
 MODEL ?= runs/od_oc_drishti
 bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PNG of PHOTO beside OpenCV's (PYTHON with cv2)
 	@tests/slow/image_stages.sh $(BUILD)/slow/image_stages $(PYTHON) $(PHOTO)

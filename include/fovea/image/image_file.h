@@ -10,9 +10,9 @@
 #include "fovea/image/image.h"
 
 /* channels: 1, 3, or 0 for what the file has: grey (with or without alpha, 1 to 16 bits) 1, everything else 3, also
-   palettes of greys. Colour becomes grey as Rec. 601 luma (77 R + 150 G + 29 B) / 256; 16 bits become v * 255 / 65535,
-   rounded. Truncated or damaged files, files above FV_IMAGE_MAX_PIXELS and empty ones are FV_BAD_INPUT with a sentence
-   that begins with the path. */
+   palettes of greys; CMYK (JPEG) becomes RGB without its colour profile. Colour becomes grey as Rec. 601 luma (77 R +
+   150 G + 29 B) / 256; 16 bits become v * 255 / 65535, rounded. Truncated or damaged files, files above
+   FV_IMAGE_MAX_PIXELS and empty ones are FV_BAD_INPUT with a sentence that begins with the path. */
 fv_status fv_image_read(const char *path, int channels, fv_image *image);
 /* The same from memory, up to 1 GiB; `name` is used in messages. */
 fv_status fv_image_decode(const void *data, size_t bytes, const char *name, int channels, fv_image *image);
