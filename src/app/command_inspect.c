@@ -56,11 +56,25 @@ static fv_status training_bytes(fv_model *model, int batch, size_t *bytes) {
 }
 
 static void print_preprocess(const fv_preprocess *p) {
-    printf("preprocess    %s into %dx%d, %s", fv_fit_names[p->fit], p->work_size, p->work_size,
-           fv_enhance_names[p->enhance]);
-    if (p->enhance == FV_ENHANCE_LAB_CLAHE)
-        printf(" (clip %g, %dx%d tiles)", p->clahe_clip, p->clahe_tiles, p->clahe_tiles);
-    printf(", sampled to %dx%d, %s values\n", p->size, p->size, fv_normalise_names[p->normalise]);
+    const fv_enhance *enhance = &p->enhance;
+    char steps[FV_ENHANCE_TEXT];
+    fv_enhance_text(enhance, steps);
+    printf("preprocess    %s", fv_fit_names[p->fit]);
+    if (p->fit == FV_FIT_FOV)
+        printf(" of %d px", p->fov_diameter);
+    else if (p->fit != FV_FIT_NATIVE)
+        printf(" into %dx%d", p->work_size, p->work_size);
+    printf(", %s", steps);
+    if (fv_enhance_has(enhance, FV_ENHANCE_CLAHE) || fv_enhance_has(enhance, FV_ENHANCE_LAB_CLAHE))
+        printf(" (clip %g, %dx%d tiles)", enhance->clahe_clip, enhance->clahe_tiles, enhance->clahe_tiles);
+    if (fv_enhance_has(enhance, FV_ENHANCE_LOCAL)) printf(" (sigma %g px)", enhance->local_sigma);
+    if (!p->windows)
+        printf(", sampled to %dx%d", p->size, p->size);
+    else if (p->tile)
+        printf(", windows of %d px in training and %d px in prediction", p->size, p->tile);
+    else
+        printf(", windows of %d px in training, prediction in one piece", p->size);
+    printf(", %s values\n", fv_normalise_names[p->normalise]);
 }
 
 static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, int batch) {

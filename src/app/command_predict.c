@@ -200,14 +200,15 @@ static fv_status read_photo(prediction *p) {
 }
 
 static fv_status find_masks(const session *run, prediction *p) {
-    const float *probabilities;
-    fv_image work;
-    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, &work));
+    fv_probability_map map;
+    fv_work work;
+    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, NULL, &work));
     stage_end(&p->times, STAGE_ENHANCE);
-    fv_predict_work(run->predictor, &work, &probabilities);
-    fv_image_free(&work);
+    fv_status status = fv_predict_work(run->predictor, &work, &map);
+    fv_work_free(&work);
     stage_end(&p->times, STAGE_NETWORK);
-    return fv_predict_masks(run->spec, probabilities, p->photo.width, p->photo.height, p->masks);
+    if (status != FV_OK) return status;
+    return fv_predict_masks(run->spec, &map, p->photo.width, p->photo.height, p->masks);
 }
 
 static fv_status analyse(const session *run, prediction *p) {

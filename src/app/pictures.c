@@ -115,22 +115,30 @@ static void epoch_row_free(epoch_row *row) {
 
 /* The photograph fitted like the network's input, but not enhanced. */
 static fv_status fit_photo(const fv_train_view *view, const fv_validation_sample *sample, fv_image *photo) {
+    fv_work work = {0};
     fv_preprocess plain = view->settings->model.preprocess;
-    fv_image whole = {0};
-    plain.enhance = FV_ENHANCE_NONE;
-    FV_TRY(fv_image_read(view->validation->manifest->records[sample->record].fundus, 3, &whole));
-    fv_status status = fv_preprocess_enhance(&plain, &whole, photo);
+    fv_image whole = {0}, fov = {0};
+    const fv_record *record = &view->validation->manifest->records[sample->record];
+    plain.enhance.count = 0;
+    FV_TRY(fv_image_read(record->fundus, 3, &whole));
+    fv_status status = record->fov[0] ? fv_image_read(record->fov, 1, &fov) : FV_OK;
+    if (status == FV_OK) status = fv_preprocess_enhance(&plain, &whole, fov.data ? &fov : NULL, &work);
     fv_image_free(&whole);
+    fv_image_free(&fov);
+    fv_image_free(&work.fov);
+    *photo = work.image;
     return status;
 }
 
 static fv_status epoch_row_make(const fv_train_view *view, const fv_validation_sample *sample, epoch_row *row) {
     const fv_model_spec *spec = &view->settings->model;
-    const float *probabilities;
+    fv_probability_map map;
     int n = 0;
     FV_TRY(fit_photo(view, sample, &row->photo));
-    fv_predict_work(view->predictor, &sample->sample.work, &probabilities);
-    FV_TRY(fv_predict_masks(spec, probabilities, row->photo.width, row->photo.height, row->predicted));
+    FV_TRY(fv_predict_work(view->predictor, &sample->sample.work.image, &map));
+    double ratio = (double)map.width / row->photo.width; /* the picture's photograph is the work image */
+    map.mapping = (fv_mapping){ratio, ratio, 0, 0};
+    FV_TRY(fv_predict_masks(spec, &map, row->photo.width, row->photo.height, row->predicted));
     for (int c = 0; c < spec->classes; c++) {
         if (!sample->sample.mask[c].data) continue;
         FV_TRY(fv_mask_from_image(&sample->sample.mask[c], 127, &row->truth[c]));
@@ -151,7 +159,7 @@ static fv_status epoch_draw(const char *path, const fv_train_view *view, const e
         samples[i] = (fv_report_sample){.name = view->validation->manifest->records[sample->record].name,
                                         .figures = rows[i].figures,
                                         .photo = &rows[i].photo,
-                                        .input = &sample->sample.work,
+                                        .input = &sample->sample.work.image,
                                         .truth = rows[i].truth,
                                         .predicted = rows[i].predicted};
     }

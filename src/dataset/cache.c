@@ -25,7 +25,7 @@ void fv_sample_cache_free(fv_sample_cache *cache) {
 
 const fv_sample *fv_sample_cache_find(fv_sample_cache *cache, int slot) {
     pthread_mutex_lock(&cache->mutex);
-    const fv_sample *found = cache->samples[slot].work.data ? &cache->samples[slot] : NULL;
+    const fv_sample *found = cache->samples[slot].work.image.data ? &cache->samples[slot] : NULL;
     pthread_mutex_unlock(&cache->mutex);
     return found;
 }
@@ -35,7 +35,7 @@ const fv_sample *fv_sample_cache_keep(fv_sample_cache *cache, int slot, fv_sampl
     size_t bytes = fv_sample_bytes(sample);
     pthread_mutex_lock(&cache->mutex);
     fv_sample *place = &cache->samples[slot];
-    if (!place->work.data && bytes <= cache->limit_bytes - cache->used_bytes) {
+    if (!place->work.image.data && bytes <= cache->limit_bytes - cache->used_bytes) {
         *place = *sample;
         memset(sample, 0, sizeof *sample);
         cache->used_bytes += bytes;

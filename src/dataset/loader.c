@@ -6,6 +6,7 @@
    mutex. */
 #include "fovea/dataset/loader.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,13 +17,15 @@
 #include "fovea/base/rng.h"
 
 #include "cache.h"
+#include "window.h"
 
 enum { RING = 4, MAX_WORKERS = 64 };
 
 typedef struct slot {
     fv_batch batch;
-    int *members; /* place in loader->records of each sample */
-    int *records; /* index in the manifest of each sample */
+    int *members; /* place in loader->records of each sample's photograph */
+    int *records; /* index in the manifest of it */
+    int *windows; /* which of the photograph's windows */
     int epoch;
     int unfinished;   /* samples that are not ready yet */
     int first_failed; /* the lowest sample that failed, `count` when none */
@@ -34,7 +37,7 @@ struct fv_loader {
     const fv_manifest *manifest;
     fv_loader_settings settings;
     int *records;
-    int count, batches;
+    int count, samples, batches; /* photographs; their windows in an epoch; batches in an epoch */
     fv_sample_cache cache;
     slot slots[RING];
     void *block; /* the batches' floats and the workers' scratch */
@@ -61,9 +64,12 @@ static void fill_sample(const fv_loader *loader, const fv_sample *sample, const 
     size_t pixels = (size_t)settings->preprocess.size * (size_t)settings->preprocess.size;
     float *input = target->batch.input + (size_t)j * pixels * 3;
     float *truth = target->batch.target + (size_t)j * pixels * (size_t)classes;
-    fv_rng rng = fv_rng_make(settings->seed, (uint64_t)target->epoch, (uint64_t)target->records[j], FV_PURPOSE_AUGMENT);
-    fv_augment_apply(&settings->augment, &settings->preprocess, &sample->work, sample->mask, classes, &rng, input,
-                     truth, scratch);
+    uint64_t number = (uint64_t)target->records[j] * (uint64_t)settings->windows_per_photo + (uint64_t)target->windows[j];
+    fv_rng place = fv_rng_make(settings->seed, (uint64_t)target->epoch, number, FV_PURPOSE_WINDOW);
+    fv_rng change = fv_rng_make(settings->seed, (uint64_t)target->epoch, number, FV_PURPOSE_AUGMENT);
+    fv_window window = fv_window_place(settings, sample, classes, target->windows[j], &place);
+    fv_augment_apply(&settings->augment, &settings->preprocess, &sample->work.image, sample->mask, classes, &window,
+                     &change, input, truth, scratch);
     if (!settings->soft_masks) {
         for (size_t i = 0; i < pixels * (size_t)classes; i++) truth[i] = truth[i] >= 0.5f ? 1.0f : 0.0f;
     }
@@ -89,9 +95,9 @@ static fv_status prepare(fv_loader *loader, const slot *target, int j, float *sc
 
 static void shuffle_epoch(fv_loader *loader, int epoch) {
     if (loader->order_epoch == epoch) return;
-    for (int i = 0; i < loader->count; i++) loader->order[i] = (uint32_t)i;
+    for (int i = 0; i < loader->samples; i++) loader->order[i] = (uint32_t)i;
     fv_rng rng = fv_rng_make(loader->settings.seed, (uint64_t)epoch, 0, FV_PURPOSE_SHUFFLE);
-    fv_rng_shuffle(&rng, loader->order, (uint32_t)loader->count);
+    fv_rng_shuffle(&rng, loader->order, (uint32_t)loader->samples);
     loader->order_epoch = epoch;
 }
 
@@ -102,7 +108,9 @@ static void begin_slot(fv_loader *loader, int64_t position) {
     int64_t begin = position % loader->batches * batch;
     shuffle_epoch(loader, target->epoch);
     for (int j = 0; j < batch; j++) {
-        target->members[j] = (int)loader->order[(begin + j) % loader->count];
+        int sample = (int)loader->order[(begin + j) % loader->samples];
+        target->members[j] = sample / loader->settings.windows_per_photo;
+        target->windows[j] = sample % loader->settings.windows_per_photo;
         target->records[j] = loader->records[target->members[j]];
     }
     target->unfinished = target->first_failed = batch;
@@ -165,7 +173,11 @@ static fv_status check_settings(const fv_manifest *manifest, const int *records,
     if (count < 1) return fv_fail(FV_BAD_INPUT, "there are no photographs to train on: the training split is empty");
     if (settings->batch < 1)
         return fv_fail(FV_BAD_INPUT, "a batch of %d samples: at least 1 is needed", settings->batch);
-    if (settings->preprocess.size < 1 || settings->preprocess.work_size < 1) {
+    if (settings->windows_per_photo < 1 || settings->windows_per_photo > INT_MAX / count) {
+        return fv_fail(FV_BAD_INPUT, "%d windows of each photograph: at least 1 is needed, and fewer than %d",
+                       settings->windows_per_photo, INT_MAX / count);
+    }
+    if (settings->preprocess.size < 1 || fv_preprocess_check(&settings->preprocess) != FV_OK) {
         return fv_fail(FV_BAD_INPUT, "an input of %d px sampled from %d px: both sides must be positive",
                        settings->preprocess.size, settings->preprocess.work_size);
     }
@@ -181,14 +193,15 @@ static fv_status check_settings(const fv_manifest *manifest, const int *records,
 static fv_status make_lists(fv_loader *loader, const int *records) {
     size_t count = (size_t)loader->count, batch = (size_t)loader->settings.batch;
     loader->records = fv_allocate(count, sizeof *loader->records, "the list of training photographs");
-    loader->order = fv_allocate(count, sizeof *loader->order, "the order of an epoch");
+    loader->order = fv_allocate((size_t)loader->samples, sizeof *loader->order, "the order of an epoch");
     if (!loader->records || !loader->order) return FV_NO_RESOURCE;
     memcpy(loader->records, records, count * sizeof *records);
     for (int s = 0; s < RING; s++) {
         slot *target = &loader->slots[s];
         target->members = fv_allocate(batch, sizeof *target->members, "the list of a batch");
         target->records = fv_allocate(batch, sizeof *target->records, "the list of a batch");
-        if (!target->members || !target->records) return FV_NO_RESOURCE;
+        target->windows = fv_allocate(batch, sizeof *target->windows, "the list of a batch");
+        if (!target->members || !target->records || !target->windows) return FV_NO_RESOURCE;
     }
     return FV_OK;
 }
@@ -255,7 +268,8 @@ fv_status fv_loader_make(const fv_manifest *manifest, const int *records, int co
     loader->manifest = manifest;
     loader->settings = *settings;
     loader->count = count;
-    loader->batches = count / settings->batch + (count % settings->batch != 0);
+    loader->samples = count * settings->windows_per_photo;
+    loader->batches = loader->samples / settings->batch + (loader->samples % settings->batch != 0);
     loader->workers = settings->workers < 1 ? 1 : settings->workers > MAX_WORKERS ? MAX_WORKERS : settings->workers;
     loader->order_epoch = -1;
     pthread_mutex_init(&loader->mutex, NULL);
@@ -288,6 +302,7 @@ void fv_loader_free(fv_loader *loader) {
     for (int s = 0; s < RING; s++) {
         free(loader->slots[s].members);
         free(loader->slots[s].records);
+        free(loader->slots[s].windows);
     }
     free(loader->records);
     free(loader->order);

@@ -1,13 +1,14 @@
 /* One photograph with its masks, read and brought to work size. */
 #include "fovea/dataset/loader.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fovea/image/image_file.h"
 #include "fovea/image/mask.h"
 
 void fv_sample_free(fv_sample *sample) {
-    fv_image_free(&sample->work);
+    fv_work_free(&sample->work);
     for (int c = 0; c < FV_MAX_CLASSES; c++) fv_image_free(&sample->mask[c]);
 }
 
@@ -16,7 +17,7 @@ static size_t image_bytes(const fv_image *image) {
 }
 
 size_t fv_sample_bytes(const fv_sample *sample) {
-    size_t bytes = image_bytes(&sample->work);
+    size_t bytes = image_bytes(&sample->work.image) + image_bytes(&sample->work.fov);
     for (int c = 0; c < FV_MAX_CLASSES; c++) bytes += image_bytes(&sample->mask[c]);
     return bytes;
 }
@@ -39,17 +40,47 @@ static fv_status check_size(const fv_image *mask, const char *mask_path, const f
                    mask_path, mask->width, mask->height, photo_path, photo->width, photo->height);
 }
 
-static fv_status fit_mask(const char *path, const fv_image *photo, const char *photo_path,
-                          const fv_preprocess *preprocess, int threshold, bool soft, fv_image *fitted) {
-    fv_image mask = {0}, binary = {0};
-    FV_TRY(fv_image_read(path, 0, &mask));
-    fv_status status = check_size(&mask, path, photo, photo_path);
-    if (status == FV_OK && soft) make_grey(&mask);
-    if (status == FV_OK && !soft) status = fv_mask_from_image(&mask, threshold, &binary);
-    if (status == FV_OK) status = fv_preprocess_fit_mask(preprocess, soft ? &mask : &binary, fitted);
-    fv_image_free(&mask);
-    fv_image_free(&binary);
+/* A mask of the photograph's size; `soft` ones keep their grey levels. */
+static fv_status read_mask(const char *path, const fv_image *photo, const char *photo_path, int threshold, bool soft,
+                           fv_image *mask) {
+    fv_image raw = {0};
+    FV_TRY(fv_image_read(path, 0, &raw));
+    fv_status status = check_size(&raw, path, photo, photo_path);
+    if (status == FV_OK && soft) {
+        make_grey(&raw);
+        *mask = raw;
+        return FV_OK;
+    }
+    if (status == FV_OK) status = fv_mask_from_image(&raw, threshold, mask);
+    fv_image_free(&raw);
     return status;
+}
+
+static fv_status fit_mask(const char *path, const fv_image *photo, const char *photo_path, const fv_frame *frame,
+                          int threshold, bool soft, fv_image *fitted) {
+    fv_image mask = {0};
+    FV_TRY(read_mask(path, photo, photo_path, threshold, soft, &mask));
+    fv_status status = fv_preprocess_fit_mask(frame, &mask, fitted);
+    fv_image_free(&mask);
+    return status;
+}
+
+/* What fv_preprocess_enhance() says without the photograph's name. */
+static fv_status name_photo(fv_status status, const char *path) {
+    char sentence[1024];
+    if (status != FV_BAD_INPUT || strstr(fv_error(), path)) return status;
+    snprintf(sentence, sizeof sentence, "%s", fv_error());
+    return fv_fail(status, "%s: %s", path, sentence);
+}
+
+static fv_status read_work(const fv_record *source, const fv_image *photo, const fv_preprocess *preprocess,
+                           int mask_threshold, fv_work *work) {
+    fv_image fov = {0};
+    bool known = source->fov[0] && fv_preprocess_needs_fov(preprocess);
+    if (known) FV_TRY(read_mask(source->fov, photo, source->fundus, mask_threshold, false, &fov));
+    fv_status status = fv_preprocess_enhance(preprocess, photo, known ? &fov : NULL, work);
+    fv_image_free(&fov);
+    return name_photo(status, source->fundus);
 }
 
 fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,
@@ -61,13 +92,12 @@ fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_prepr
     const fv_record *source = &manifest->records[record];
     fv_image photo = {0};
     FV_TRY(fv_image_read(source->fundus, 3, &photo));
-    fv_status status = FV_OK;
+    fv_status status = read_work(source, &photo, preprocess, mask_threshold, &sample->work);
     for (int c = 0; c < manifest->classes && status == FV_OK; c++) {
         if (source->mask[c][0] == '\0') continue;
-        status =
-            fit_mask(source->mask[c], &photo, source->fundus, preprocess, mask_threshold, soft_masks, &sample->mask[c]);
+        status = fit_mask(source->mask[c], &photo, source->fundus, &sample->work.frame, mask_threshold, soft_masks,
+                          &sample->mask[c]);
     }
-    if (status == FV_OK) status = fv_preprocess_enhance(preprocess, &photo, &sample->work);
     fv_image_free(&photo);
     if (status != FV_OK) fv_sample_free(sample);
     return status;

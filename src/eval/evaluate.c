@@ -36,11 +36,11 @@ static const char *mask_path(const fv_model_spec *spec, const fv_manifest *manif
 
 static fv_status case_read(fv_predictor *predictor, const fv_model_spec *spec, const fv_manifest *manifest,
                            const fv_record *record, int mask_threshold, fv_eval_case *images) {
-    const float *probabilities;
+    fv_probability_map map;
     FV_TRY(fv_image_read(record->fundus, 3, &images->photo));
-    FV_TRY(fv_predict_photo(predictor, &images->photo, &probabilities));
-    FV_TRY(fv_predict_masks(spec, probabilities, images->photo.width, images->photo.height, images->predicted));
     FV_TRY(read_mask(record->fov, &images->photo, record->fundus, mask_threshold, &images->fov));
+    FV_TRY(fv_predict_photo(predictor, &images->photo, images->fov.data ? &images->fov : NULL, &map));
+    FV_TRY(fv_predict_masks(spec, &map, images->photo.width, images->photo.height, images->predicted));
     for (int c = 0; c < spec->classes; c++)
         FV_TRY(read_mask(mask_path(spec, manifest, record, c), &images->photo, record->fundus, mask_threshold,
                          &images->truth[c]));

@@ -42,3 +42,13 @@ fv_status fv_image_copy(const fv_image *source, fv_image *copy) {
     *copy = made;
     return FV_OK;
 }
+
+fv_status fv_image_crop(const fv_image *source, int x, int y, int width, int height, fv_image *part) {
+    FV_TRY(fv_image_make_unset(width, height, source->channels, part));
+    size_t channels = (size_t)source->channels, row_bytes = (size_t)width * channels;
+    for (int i = 0; i < height; i++) {
+        size_t at = ((size_t)(y + i) * (size_t)source->width + (size_t)x) * channels;
+        memcpy(part->data + (size_t)i * row_bytes, source->data + at, row_bytes);
+    }
+    return FV_OK;
+}

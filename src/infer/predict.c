@@ -5,41 +5,80 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
-#include "fovea/base/threads.h"
-#include "fovea/image/mask.h"
 #include "fovea/nn/layers.h"
 
+#define LEAST_WINDOW 64 /* px: smaller windows would see too little round each pixel */
+
 struct fv_predictor {
+    fv_model *model;
     const fv_model_spec *spec;
     fv_graph graph;
     fv_plan *plan;
     fv_value input, output;
+    int height, width; /* px, of the plan's window; 0 without a plan */
     bool flips;
-    float *probabilities; /* {size, size, classes} */
-    float *plain;         /* {size, size, 3}: the input before flipping */
+    size_t memory;  /* of a plan at most, 0: no limit */
+    float *plain;   /* {height, width, 3}: the window before flipping */
+    float *found;   /* {height, width, classes}: its probabilities, mean over the flips */
+    float *map;     /* {work height, work width, classes} */
+    float *weights; /* of the windows at each column, then at each row, of the work image */
+    size_t map_count, weight_count;
 };
 
-static size_t map_count(const fv_model_spec *spec) {
-    return (size_t)spec->preprocess.size * (size_t)spec->preprocess.size;
+/* ---- the network's plan ---- */
+
+static void plan_drop(fv_predictor *p) {
+    fv_plan_free(p->plan);
+    fv_graph_free(&p->graph);
+    free(p->plain);
+    free(p->found);
+    p->plan = NULL;
+    p->plain = p->found = NULL;
+    p->height = p->width = 0;
 }
 
-static fv_status predictor_build(fv_predictor *p, fv_model *model) {
-    int size = p->spec->preprocess.size;
-    p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, size, size, 3}, false);
-    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(model, &p->graph, p->input));
+static void graph_build(fv_predictor *p, int height, int width) {
+    fv_graph_init(&p->graph, &p->model->params);
+    p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, height, width, 3}, false);
+    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input));
+}
+
+static fv_status plan_build(fv_predictor *p, int height, int width) {
+    size_t pixels = (size_t)height * (size_t)width;
+    graph_build(p, height, width);
     FV_TRY(fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan));
-    p->probabilities = fv_allocate(map_count(p->spec) * (size_t)p->spec->classes, sizeof(float), "probability maps");
-    p->plain = fv_allocate(map_count(p->spec) * 3, sizeof(float), "the network's input");
-    return p->probabilities && p->plain ? FV_OK : FV_NO_RESOURCE;
+    p->plain = fv_allocate(pixels * 3, sizeof(float), "the network's input");
+    p->found = fv_allocate(pixels * (size_t)p->spec->classes, sizeof(float), "probability maps");
+    if (!p->plain || !p->found) return FV_NO_RESOURCE;
+    p->height = height;
+    p->width = width;
+    return FV_OK;
+}
+
+static fv_status plan_for(fv_predictor *p, int height, int width) {
+    if (p->plan && p->height == height && p->width == width) return FV_OK;
+    plan_drop(p);
+    fv_status status = plan_build(p, height, width);
+    if (status != FV_OK) plan_drop(p);
+    return status;
+}
+
+static fv_status plan_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
+    fv_predictor other = {.model = p->model, .spec = p->spec};
+    graph_build(&other, height, width);
+    fv_status status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
+    fv_graph_free(&other.graph);
+    return status;
 }
 
 fv_status fv_predictor_make(fv_model *model, fv_predictor **out) {
     *out = NULL;
     fv_predictor *p = fv_allocate(1, sizeof *p, "a predictor");
     if (!p) return FV_NO_RESOURCE;
+    p->model = model;
     p->spec = &model->spec;
-    fv_graph_init(&p->graph, &model->params);
-    fv_status status = predictor_build(p, model);
+    const fv_preprocess *pre = &p->spec->preprocess;
+    fv_status status = pre->windows ? FV_OK : plan_for(p, pre->size, pre->size);
     if (status != FV_OK) {
         fv_predictor_free(p);
         return status;
@@ -50,192 +89,186 @@ fv_status fv_predictor_make(fv_model *model, fv_predictor **out) {
 
 void fv_predictor_free(fv_predictor *p) {
     if (!p) return;
-    fv_plan_free(p->plan);
-    fv_graph_free(&p->graph);
-    free(p->probabilities);
-    free(p->plain);
+    plan_drop(p);
+    free(p->map);
+    free(p->weights);
     free(p);
 }
 
 void fv_predictor_weights_changed(fv_predictor *p) {
-    fv_plan_prepare(p->plan);
+    if (p->plan) fv_plan_prepare(p->plan);
 }
 
 void fv_predictor_set_flips(fv_predictor *p, bool flips) {
     p->flips = flips;
 }
 
-size_t fv_predictor_bytes(const fv_predictor *p) {
-    return fv_plan_bytes(p->plan);
+void fv_predictor_set_memory(fv_predictor *p, size_t bytes) {
+    p->memory = bytes;
 }
 
-/* Adds (or with weight 1 of 1, copies) `from` mirrored by the two flips into `to`; a flip is its own inverse. */
-static void add_flipped(const float *from, float *to, int size, int channels, bool flip_x, bool flip_y, float weight,
-                        bool set) {
-    for (int y = 0; y < size; y++)
-        for (int x = 0; x < size; x++) {
-            int source_x = flip_x ? size - 1 - x : x, source_y = flip_y ? size - 1 - y : y;
-            const float *a = from + ((size_t)source_y * (size_t)size + (size_t)source_x) * (size_t)channels;
-            float *b = to + ((size_t)y * (size_t)size + (size_t)x) * (size_t)channels;
+size_t fv_predictor_bytes(const fv_predictor *p) {
+    return p->plan ? fv_plan_bytes(p->plan) : 0;
+}
+
+/* ---- one window ---- */
+
+/* Adds `weight` times `from`, mirrored by the two flips, to `to`, or sets it; a flip is its own inverse. */
+static void add_flipped(const fv_predictor *p, const float *from, float *to, int channels, bool flip_x, bool flip_y,
+                        float weight, bool set) {
+    for (int y = 0; y < p->height; y++)
+        for (int x = 0; x < p->width; x++) {
+            int source_x = flip_x ? p->width - 1 - x : x, source_y = flip_y ? p->height - 1 - y : y;
+            const float *a = from + ((size_t)source_y * (size_t)p->width + (size_t)source_x) * (size_t)channels;
+            float *b = to + ((size_t)y * (size_t)p->width + (size_t)x) * (size_t)channels;
             for (int c = 0; c < channels; c++) b[c] = (set ? 0 : b[c]) + weight * a[c];
         }
 }
 
-void fv_predict_work(fv_predictor *p, const fv_image *work, const float **probabilities) {
-    const fv_preprocess *pre = &p->spec->preprocess;
+/* From p->plain to p->found. */
+static void run_window(fv_predictor *p) {
     fv_real *input = fv_plan_data(p->plan, p->input), *output = fv_plan_data(p->plan, p->output);
     int views = p->flips ? 4 : 1;
-    fv_preprocess_sample(pre, work, p->plain);
     for (int view = 0; view < views; view++) {
-        add_flipped(p->plain, input, pre->size, 3, view & 1, view & 2, 1, true);
+        add_flipped(p, p->plain, input, 3, view & 1, view & 2, 1, true);
         fv_plan_forward(p->plan, false, 0, 0);
-        add_flipped(output, p->probabilities, pre->size, p->spec->classes, view & 1, view & 2, 1.0f / (float)views,
-                    view == 0);
+        add_flipped(p, output, p->found, p->spec->classes, view & 1, view & 2, 1.0f / (float)views, view == 0);
     }
-    *probabilities = p->probabilities;
 }
 
-fv_status fv_predict_photo(fv_predictor *p, const fv_image *photo, const float **probabilities) {
-    fv_image work = {0};
-    FV_TRY(fv_preprocess_enhance(&p->spec->preprocess, photo, &work));
-    fv_predict_work(p, &work, probabilities);
-    fv_image_free(&work);
+/* ---- windows side by side ---- */
+
+/* Windows of `side` along an axis of `length` px, spread evenly: window i begins at (length - side) i / (count - 1). */
+typedef struct row_of_windows {
+    int length, side, count;
+} row_of_windows;
+
+static int round_up(int value, int step) {
+    return (value + step - 1) / step * step;
+}
+
+static row_of_windows row_make(int length, int side) {
+    row_of_windows row = {length, side, 1};
+    int most_apart = side - side / 4;
+    if (length > side) row.count = 1 + (length - side + most_apart - 1) / most_apart;
+    return row;
+}
+
+static int window_begin(const row_of_windows *row, int i) {
+    return row->count == 1 ? 0 : (int)((int64_t)(row->length - row->side) * i / (row->count - 1));
+}
+
+/* Weight of a window's pixel: a squared sine that rises over a quarter of the side; never 0. */
+static float window_weight(const row_of_windows *row, int pixel) {
+    int from_rim = pixel < row->side - 1 - pixel ? pixel : row->side - 1 - pixel;
+    double rise = (from_rim + 0.5) / (row->side / 4.0);
+    if (row->count == 1 || rise >= 1) return 1;
+    return (float)pow(sin(M_PI / 2 * rise), 2);
+}
+
+static void sum_weights(const row_of_windows *row, float *sums) {
+    for (int i = 0; i < row->length; i++) sums[i] = 0;
+    for (int w = 0; w < row->count; w++) {
+        int begin = window_begin(row, w);
+        for (int i = 0; i < row->side && begin + i < row->length; i++) sums[begin + i] += window_weight(row, i);
+    }
+}
+
+/* Sides of the windows: the tile's, or what holds the whole image, halved until the plan fits into the memory. */
+static fv_status choose_windows(fv_predictor *p, const fv_image *image, row_of_windows *down, row_of_windows *across) {
+    int step = fv_network_step(p->spec->network), tile = p->spec->preprocess.tile;
+    int height = round_up(image->height, step), width = round_up(image->width, step);
+    if (tile && height > tile) height = tile;
+    if (tile && width > tile) width = tile;
+    for (size_t bytes = 0; p->memory > 0;) {
+        FV_TRY(plan_bytes(p, height, width, &bytes));
+        if (bytes <= p->memory) break;
+        int *longer = height > width ? &height : &width;
+        if (*longer <= LEAST_WINDOW)
+            return fv_fail(FV_NO_RESOURCE,
+                           "a window of %d x %d px takes %.1f MiB of memory, more than the limit of %.1f MiB: raise it",
+                           width, height, (double)bytes / (1 << 20), (double)p->memory / (1 << 20));
+        *longer = round_up(*longer / 2, step);
+    }
+    *down = row_make(image->height, height);
+    *across = row_make(image->width, width);
+    return plan_for(p, height, width);
+}
+
+static fv_status grow(float **block, size_t *count, size_t needed, const char *what) {
+    if (needed <= *count) return FV_OK;
+    free(*block);
+    *count = 0;
+    *block = fv_allocate(needed, sizeof **block, what);
+    if (!*block) return FV_NO_RESOURCE;
+    *count = needed;
     return FV_OK;
 }
 
-/* ---- masks of the photograph's size ---- */
-
-/* Linear interpolation at a photograph's pixel: map samples i and i+1 with weight t on the second. */
-typedef struct tap {
-    int first, second;
-    float t;
-} tap;
-
-static tap tap_at(int pixel, double scale, double offset, int size) {
-    double at = (pixel + 0.5) * scale + offset - 0.5;
-    at = fmin(fmax(at, 0), size - 1);
-    int first = (int)at;
-    return (tap){first, first + 1 < size ? first + 1 : first, (float)(at - first)};
-}
-
-/* The pixels begin .. end-1 of a row of the photograph. */
-typedef struct span {
-    int begin, end;
-} span;
-
-typedef struct mask_job {
-    const float *map; /* probability of the class, `stride` floats from pixel to pixel */
-    int size, stride;
-    float threshold;
-    fv_mapping mapping;
-    const tap *columns; /* of each pixel of a row */
-    const span *pixels; /* that each column of the map has a part in */
-    fv_image *mask;
-} mask_job;
-
-#define MASK_BAND 64        /* rows a task */
-#define ROUNDING_SLACK 1e-4 /* an interpolated probability may come out above all four it lies between, by less */
-
-static const float *map_row(const mask_job *job, int y) {
-    return job->map + (size_t)y * (size_t)job->size * (size_t)job->stride;
-}
-
-/* The pixels that can reach the threshold between two rows of the map: most rows of most photographs have none. */
-static span reaching_pixels(const mask_job *job, const float *a, const float *b) {
-    float least = job->threshold - (float)ROUNDING_SLACK;
-    int first = -1, last = -1;
-    for (int x = 0; x < job->size; x++, a += job->stride, b += job->stride) {
-        if (*a < least && *b < least) continue;
-        if (first < 0) first = x;
-        last = x;
-    }
-    return first < 0 ? (span){0, 0} : (span){job->pixels[first].begin, job->pixels[last].end};
-}
-
-static void mask_row(const mask_job *job, const float *a, const float *b, float t, span pixels, uint8_t *out) {
-    for (int x = pixels.begin; x < pixels.end; x++) {
-        tap c = job->columns[x];
-        int i = c.first * job->stride, j = c.second * job->stride;
-        float upper = a[i] + (a[j] - a[i]) * c.t, lower = b[i] + (b[j] - b[i]) * c.t;
-        out[x] = upper + (lower - upper) * t >= job->threshold ? 255 : 0;
+/* Adds p->found, by its weights' share of all windows', to the map. */
+static void add_window(fv_predictor *p, const row_of_windows *down, const row_of_windows *across, int y0, int x0) {
+    const float *column_sums = p->weights, *row_sums = p->weights + across->length;
+    size_t classes = (size_t)p->spec->classes;
+    for (int y = 0; y < down->side && y0 + y < down->length; y++) {
+        float share_y = window_weight(down, y) / row_sums[y0 + y];
+        const float *from = p->found + (size_t)y * (size_t)across->side * classes;
+        float *to = p->map + ((size_t)(y0 + y) * (size_t)across->length + (size_t)x0) * classes;
+        for (int x = 0; x < across->side && x0 + x < across->length; x++) {
+            float share = share_y * window_weight(across, x) / column_sums[x0 + x];
+            for (size_t c = 0; c < classes; c++) to[(size_t)x * classes + c] += share * from[(size_t)x * classes + c];
+        }
     }
 }
 
-/* Pixels out of reach stay 0, as the mask was made. */
-static void mask_band(void *context, int64_t band, int worker) {
-    (void)worker;
-    const mask_job *job = context;
-    int width = job->mask->width, end = (int)(band + 1) * MASK_BAND, known = -1;
-    span pixels = {0, 0};
-    for (int y = (int)band * MASK_BAND; y < end && y < job->mask->height; y++) {
-        tap row = tap_at(y, job->mapping.scale_y, job->mapping.offset_y, job->size);
-        const float *a = map_row(job, row.first), *b = map_row(job, row.second);
-        if (row.first != known) pixels = reaching_pixels(job, a, b);
-        known = row.first;
-        mask_row(job, a, b, row.t, pixels, job->mask->data + (size_t)y * (size_t)width);
-    }
+static void clear_outside(fv_predictor *p, const fv_image *fov) {
+    size_t pixels = (size_t)fov->width * (size_t)fov->height, classes = (size_t)p->spec->classes;
+    for (size_t i = 0; i < pixels; i++)
+        if (fov->data[i] == 0) memset(p->map + i * classes, 0, classes * sizeof(float));
 }
 
-static void find_columns(const mask_job *job, tap *columns, span *pixels) {
-    int width = job->mask->width, begin = 0, end = 0;
-    for (int x = 0; x < width; x++) columns[x] = tap_at(x, job->mapping.scale_x, job->mapping.offset_x, job->size);
-    for (int c = 0; c < job->size; c++) {
-        while (begin < width && columns[begin].second < c) begin++;
-        while (end < width && columns[end].first <= c) end++;
-        pixels[c] = (span){begin, end};
-    }
+static fv_status predict_windows(fv_predictor *p, const fv_work *work) {
+    const fv_image *image = &work->image;
+    row_of_windows down, across;
+    size_t count = (size_t)image->width * (size_t)image->height * (size_t)p->spec->classes;
+    FV_TRY(choose_windows(p, image, &down, &across));
+    FV_TRY(grow(&p->map, &p->map_count, count, "probability maps"));
+    FV_TRY(grow(&p->weights, &p->weight_count, (size_t)image->width + (size_t)image->height, "the windows' weights"));
+    memset(p->map, 0, count * sizeof *p->map);
+    sum_weights(&across, p->weights);
+    sum_weights(&down, p->weights + image->width);
+    for (int j = 0; j < down.count; j++)
+        for (int i = 0; i < across.count; i++) {
+            int y = window_begin(&down, j), x = window_begin(&across, i);
+            fv_preprocess_window(&p->spec->preprocess, image, (fv_place){x, y, across.side, down.side}, p->plain);
+            run_window(p);
+            add_window(p, &down, &across, y, x);
+        }
+    if (work->fov.data) clear_outside(p, &work->fov);
+    return FV_OK;
 }
 
-fv_status fv_predict_mask(const fv_model_spec *spec, const float *probabilities, int class_index, int photo_width,
-                          int photo_height, fv_image *mask) {
-    int size = spec->preprocess.size;
-    FV_TRY(fv_image_make(photo_width, photo_height, 1, mask));
-    tap *columns = fv_allocate((size_t)photo_width, sizeof *columns, "a mask");
-    span *pixels = fv_allocate((size_t)size, sizeof *pixels, "a mask");
-    fv_status status = columns && pixels ? FV_OK : FV_NO_RESOURCE;
-    if (status == FV_OK) {
-        mask_job job = {.map = probabilities + class_index,
-                        .size = size,
-                        .stride = spec->classes,
-                        .threshold = (float)spec->thresholds[class_index],
-                        .mapping = fv_preprocess_mapping(&spec->preprocess, photo_width, photo_height, size),
-                        .columns = columns,
-                        .pixels = pixels,
-                        .mask = mask};
-        find_columns(&job, columns, pixels);
-        fv_parallel_for((photo_height + MASK_BAND - 1) / MASK_BAND, mask_band, &job);
+fv_status fv_predict_work(fv_predictor *p, const fv_work *work, fv_probability_map *map) {
+    const fv_preprocess *pre = &p->spec->preprocess;
+    *map = (fv_probability_map){.classes = p->spec->classes};
+    if (pre->windows) {
+        FV_TRY(predict_windows(p, work));
+        map->data = p->map;
+        map->width = work->image.width;
+        map->height = work->image.height;
     } else {
-        fv_image_free(mask);
+        fv_preprocess_sample(pre, &work->image, p->plain);
+        run_window(p);
+        map->data = p->found;
+        map->width = map->height = pre->size;
     }
-    free(columns);
-    free(pixels);
-    return status;
+    map->mapping = fv_frame_mapping(&work->frame, (double)map->width / work->image.width);
+    return FV_OK;
 }
 
-static fv_status keep_one_filled(fv_image *mask) {
-    FV_TRY(fv_mask_keep_largest(mask));
-    return fv_mask_fill_holes(mask);
-}
-
-static fv_status clean_disc_and_cup(const fv_model_spec *spec, fv_image *masks) {
-    int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
-    if (disc >= 0) FV_TRY(keep_one_filled(&masks[disc]));
-    if (cup < 0) return FV_OK;
-    if (disc >= 0) fv_mask_and(&masks[cup], &masks[disc]);
-    return keep_one_filled(&masks[cup]);
-}
-
-void fv_masks_free(fv_image *masks, int count) {
-    for (int c = 0; c < count; c++) fv_image_free(&masks[c]);
-}
-
-fv_status fv_predict_masks(const fv_model_spec *spec, const float *probabilities, int photo_width, int photo_height,
-                           fv_image *masks) {
-    fv_status status = FV_OK;
-    for (int c = 0; c < spec->classes; c++) masks[c] = (fv_image){0};
-    for (int c = 0; c < spec->classes && status == FV_OK; c++)
-        status = fv_predict_mask(spec, probabilities, c, photo_width, photo_height, &masks[c]);
-    if (status == FV_OK) status = clean_disc_and_cup(spec, masks);
-    if (status != FV_OK) fv_masks_free(masks, spec->classes);
+fv_status fv_predict_photo(fv_predictor *p, const fv_image *photo, const fv_image *fov, fv_probability_map *map) {
+    fv_work work;
+    FV_TRY(fv_preprocess_enhance(&p->spec->preprocess, photo, fov, &work));
+    fv_status status = fv_predict_work(p, &work, map);
+    fv_work_free(&work);
     return status;
 }

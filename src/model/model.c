@@ -59,6 +59,10 @@ bool fv_network_has_encoder(const char *name) {
     return found && found->base == 0;
 }
 
+int fv_network_step(const char *name) {
+    return 1 << network_find(name)->halvings;
+}
+
 static fv_status check_network_name(const char *name) {
     if (network_find(name)) return FV_OK;
     char known[256] = "";
@@ -83,24 +87,28 @@ fv_status fv_model_filters_check(const fv_model_spec *spec) {
                    spec->base, FV_BASE_MIN, FV_BASE_MIN, FV_BASE_MAX);
 }
 
-static fv_status check_size(int size, const network *net) {
+static fv_status check_size(const char *what, int size, const network *net) {
     int step = 1 << net->halvings, lower = size / step * step;
     if (size >= SMALLEST_SIZE && size <= LARGEST_SIZE && lower == size) return FV_OK;
     int near = lower < SMALLEST_SIZE ? SMALLEST_SIZE : lower > LARGEST_SIZE ? LARGEST_SIZE : lower;
     return fv_fail(FV_BAD_INPUT,
-                   "the input size %d does not fit: %s halves it %d times, so it must be a multiple of %d in %d .. %d, "
+                   "the %s %d does not fit: %s halves it %d times, so it must be a multiple of %d in %d .. %d, "
                    "for example %d",
-                   size, net->name, net->halvings, step, SMALLEST_SIZE, LARGEST_SIZE, near);
+                   what, size, net->name, net->halvings, step, SMALLEST_SIZE, LARGEST_SIZE, near);
 }
 
 fv_status fv_model_spec_check(const fv_model_spec *spec) {
     FV_TRY(check_network_name(spec->network));
     FV_TRY(fv_model_classes_check(spec));
-    if (spec->preprocess.enhance == FV_ENHANCE_LAB_CLAHE && !(spec->preprocess.clahe_clip > 0))
+    const fv_preprocess *pre = &spec->preprocess;
+    bool clahe = fv_enhance_has(&pre->enhance, FV_ENHANCE_CLAHE) || fv_enhance_has(&pre->enhance, FV_ENHANCE_LAB_CLAHE);
+    if (clahe && !(pre->enhance.clahe_clip > 0))
         return fv_fail(FV_BAD_INPUT, "the clip limit %g of CLAHE must be above 0 (2 is usual)",
-                       spec->preprocess.clahe_clip);
+                       pre->enhance.clahe_clip);
+    FV_TRY(fv_preprocess_check(pre));
     FV_TRY(fv_model_filters_check(spec));
-    return check_size(spec->preprocess.size, network_find(spec->network));
+    if (pre->windows && pre->tile) FV_TRY(check_size("tile", pre->tile, network_find(spec->network)));
+    return check_size("input size", pre->size, network_find(spec->network));
 }
 
 fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input) {

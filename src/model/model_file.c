@@ -12,6 +12,17 @@
 
 /* ---- writing ---- */
 
+static void enhance_to_json(const fv_enhance *enhance, cJSON *item) {
+    char steps[FV_ENHANCE_TEXT];
+    fv_enhance_text(enhance, steps);
+    cJSON_AddStringToObject(item, "enhance", steps);
+    cJSON_AddNumberToObject(item, "clahe_clip", enhance->clahe_clip);
+    cJSON_AddNumberToObject(item, "clahe_tiles", enhance->clahe_tiles);
+    cJSON_AddNumberToObject(item, "unsharp_amount", enhance->unsharp_amount);
+    cJSON_AddNumberToObject(item, "unsharp_sigma", enhance->unsharp_sigma);
+    cJSON_AddNumberToObject(item, "local_sigma", enhance->local_sigma);
+}
+
 static cJSON *spec_to_json(const fv_model_spec *spec) {
     const fv_preprocess *pre = &spec->preprocess;
     cJSON *root = cJSON_CreateObject(), *classes = cJSON_AddArrayToObject(root, "classes");
@@ -30,9 +41,10 @@ static cJSON *spec_to_json(const fv_model_spec *spec) {
     cJSON_AddNumberToObject(item, "size", pre->size);
     cJSON_AddNumberToObject(item, "work_size", pre->work_size);
     cJSON_AddStringToObject(item, "fit", fv_fit_names[pre->fit]);
-    cJSON_AddStringToObject(item, "enhance", fv_enhance_names[pre->enhance]);
-    cJSON_AddNumberToObject(item, "clahe_clip", pre->clahe_clip);
-    cJSON_AddNumberToObject(item, "clahe_tiles", pre->clahe_tiles);
+    if (pre->fit == FV_FIT_FOV) cJSON_AddNumberToObject(item, "fov_diameter", pre->fov_diameter);
+    cJSON_AddBoolToObject(item, "windows", pre->windows);
+    cJSON_AddNumberToObject(item, "tile", pre->tile);
+    enhance_to_json(&pre->enhance, item);
     cJSON_AddStringToObject(item, "normalise", fv_normalise_names[pre->normalise]);
     cJSON_AddStringToObject(
         root, "weights",
@@ -111,19 +123,40 @@ static fv_status json_choice(const cJSON *object, const char *field, const char 
     return spec_error(path, field, "one of the known names");
 }
 
+static fv_status enhance_from_json(const cJSON *item, const char *path, fv_enhance *enhance) {
+    char steps[FV_ENHANCE_TEXT];
+    *enhance = fv_enhance_standard();
+    FV_TRY(json_text(item, "enhance", path, steps, sizeof steps));
+    if (fv_enhance_parse(steps, enhance) != FV_OK)
+        return fv_fail(FV_BAD_INPUT, "%s: enhance in the file's metadata: %s", path, fv_error());
+    FV_TRY(json_number(item, "clahe_clip", path, 0, 1000, &enhance->clahe_clip));
+    FV_TRY(json_integer(item, "clahe_tiles", path, 1, 64, &enhance->clahe_tiles));
+    if (!cJSON_HasObjectItem(item, "unsharp_amount")) return FV_OK; /* written before there were such steps */
+    FV_TRY(json_number(item, "unsharp_amount", path, 0, 10, &enhance->unsharp_amount));
+    FV_TRY(json_number(item, "unsharp_sigma", path, 0.1, 20, &enhance->unsharp_sigma));
+    return json_number(item, "local_sigma", path, 1, 500, &enhance->local_sigma);
+}
+
+/* Files written before there were windows lack the fields about them. */
+static fv_status windows_from_json(const cJSON *item, const char *path, fv_preprocess *pre) {
+    const cJSON *windows = cJSON_GetObjectItemCaseSensitive(item, "windows");
+    if (windows && !cJSON_IsBool(windows)) return spec_error(path, "windows", "true or false");
+    pre->windows = cJSON_IsTrue(windows);
+    if (pre->windows) FV_TRY(json_integer(item, "tile", path, 0, 4096, &pre->tile));
+    if (pre->fit != FV_FIT_FOV) return FV_OK;
+    return json_integer(item, "fov_diameter", path, 32, FV_PREPROCESS_MAX_SIZE, &pre->fov_diameter);
+}
+
 static fv_status preprocess_from_json(const cJSON *item, const char *path, fv_preprocess *pre) {
-    int fit = 0, enhance = 0, normalise = 0;
+    int fit = 0, normalise = 0;
     FV_TRY(json_integer(item, "size", path, 32, 4096, &pre->size));
-    FV_TRY(json_integer(item, "work_size", path, 32, 8192, &pre->work_size));
+    FV_TRY(json_integer(item, "work_size", path, 32, FV_PREPROCESS_MAX_SIZE, &pre->work_size));
     FV_TRY(json_choice(item, "fit", path, fv_fit_names, &fit));
-    FV_TRY(json_choice(item, "enhance", path, fv_enhance_names, &enhance));
     FV_TRY(json_choice(item, "normalise", path, fv_normalise_names, &normalise));
-    FV_TRY(json_number(item, "clahe_clip", path, 0, 1000, &pre->clahe_clip));
-    FV_TRY(json_integer(item, "clahe_tiles", path, 1, 64, &pre->clahe_tiles));
     pre->fit = (fv_fit)fit;
-    pre->enhance = (fv_enhance)enhance;
     pre->normalise = (fv_normalise)normalise;
-    return FV_OK;
+    FV_TRY(enhance_from_json(item, path, &pre->enhance));
+    return windows_from_json(item, path, pre);
 }
 
 static fv_status classes_from_json(const cJSON *classes, const char *path, fv_model_spec *spec) {

@@ -40,15 +40,36 @@ static void classes_from_config(fv_config *config, fv_model_spec *spec) {
     for (int c = 0; c < spec->classes; c++) spec->thresholds[c] = threshold;
 }
 
-static void preprocess_from_config(fv_config *config, fv_convention convention, fv_preprocess *pre) {
+static void enhance_from_config(fv_config *config, bool vessels, fv_enhance *enhance) {
+    *enhance = fv_enhance_standard();
+    const char *steps = fv_config_text(config, "preprocess", "enhance", vessels ? "green local" : "lab_clahe");
+    if (fv_enhance_parse(steps, enhance) != FV_OK)
+        fv_config_complain(config, "preprocess", "enhance",
+                           "%s; the steps are green, clahe, lab_clahe, unsharp, stretch, fov, standardise and local, or "
+                           "none",
+                           fv_error());
+    enhance->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", enhance->clahe_clip, 0.01, 1000);
+    enhance->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", enhance->clahe_tiles, 1, 64);
+    enhance->unsharp_amount = fv_config_number(config, "preprocess", "unsharp_amount", enhance->unsharp_amount, 0, 10);
+    enhance->unsharp_sigma = fv_config_number(config, "preprocess", "unsharp_sigma", enhance->unsharp_sigma, 0.1, 20);
+    enhance->local_sigma = fv_config_number(config, "preprocess", "local_sigma", enhance->local_sigma, 1, 500);
+}
+
+/* Vessels need pixels and get windows at the field's scale, disc and cup need the whole. */
+static void preprocess_from_config(fv_config *config, const fv_model_spec *spec, fv_preprocess *pre) {
+    bool vessels = fv_model_class(spec, "vessel") >= 0;
     pre->size = (int)fv_config_integer(config, "preprocess", "size", 256, 32, 4096);
-    pre->work_size = (int)fv_config_integer(config, "preprocess", "work_size", 2 * pre->size, 32, 8192);
-    pre->fit = (fv_fit)fv_config_choice(config, "preprocess", "fit", FV_FIT_LETTERBOX, fv_fit_names);
-    pre->enhance =
-        (fv_enhance)fv_config_choice(config, "preprocess", "enhance", FV_ENHANCE_LAB_CLAHE, fv_enhance_names);
-    pre->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", 2.0, 0.01, 1000);
-    pre->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", 8, 1, 64);
-    int standard = convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
+    pre->work_size =
+        (int)fv_config_integer(config, "preprocess", "work_size", 2 * pre->size, 32, FV_PREPROCESS_MAX_SIZE);
+    pre->fit =
+        (fv_fit)fv_config_choice(config, "preprocess", "fit", vessels ? FV_FIT_FOV : FV_FIT_LETTERBOX, fv_fit_names);
+    pre->fov_diameter =
+        (int)fv_config_integer(config, "preprocess", "fov_diameter", 640, 32, FV_PREPROCESS_MAX_SIZE);
+    bool cut = pre->fit == FV_FIT_FOV || pre->fit == FV_FIT_NATIVE;
+    pre->windows = fv_config_flag(config, "preprocess", "windows", cut);
+    pre->tile = (int)fv_config_integer(config, "preprocess", "tile", 512, 0, 4096);
+    enhance_from_config(config, vessels, &pre->enhance);
+    int standard = spec->convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
     pre->normalise = (fv_normalise)fv_config_choice(config, "preprocess", "normalise", standard, fv_normalise_names);
 }
 
@@ -89,13 +110,19 @@ static fv_status model_from_config(fv_config *config, fv_train_settings *s) {
     spec->convention =
         (fv_convention)fv_config_choice(config, "model", "convention", FV_CONVENTION_KERAS, fv_convention_names);
     classes_from_config(config, spec);
-    preprocess_from_config(config, spec->convention, &spec->preprocess);
+    preprocess_from_config(config, spec, &spec->preprocess);
     return encoder_weights_from_config(config, s);
 }
 
 static void loader_from_config(fv_config *config, fv_train_settings *s) {
     fv_loader_settings *loader = &s->loader;
     loader->preprocess = s->model.preprocess;
+    loader->grid = (int)fv_config_integer(config, "data", "grid", 0, 0, 64);
+    int standard = loader->preprocess.windows ? 4 : 1;
+    loader->windows_per_photo = (int)fv_config_integer(config, "data", "windows_per_photo", standard, 1, 10000);
+    if (loader->grid) loader->windows_per_photo = loader->grid * loader->grid;
+    if (!loader->preprocess.windows) loader->windows_per_photo = 1;
+    loader->foreground = fv_config_number(config, "data", "foreground", 0.5, 0, 1);
     fv_augment_from_config(config, &loader->augment);
     loader->mask_threshold = (int)fv_config_integer(config, "data", "mask_threshold", 127, 0, 254);
     loader->soft_masks = fv_config_flag(config, "data", "soft_masks", false);

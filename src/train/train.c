@@ -291,7 +291,7 @@ static fv_status finish_epoch(trainer *t) {
     if (validated) {
         memcpy(t->shown->params.values, fv_optimizer_weights(&t->optimizer), t->shown->params.total * sizeof(float));
         fv_predictor_weights_changed(t->predictor);
-        if (t->validation.count) fv_validation_measure(&t->validation, t->predictor, &row);
+        if (t->validation.count) FV_TRY(fv_validation_measure(&t->validation, t->predictor, &row));
         FV_TRY(keep_if_best(t, &row, &improved));
         fv_plateau_update(&s->schedule, &t->state.plateau, isnan(row.val_loss) ? row.train_loss : row.val_loss);
     }

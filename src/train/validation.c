@@ -22,24 +22,42 @@ typedef struct read_job {
     char sentence[MAX_SENTENCE];
 } read_job;
 
+/* Truth of a model of whole photographs: masks sampled as the network's input is. */
+static fv_status sample_target(const fv_preprocess *pre, int classes, fv_validation_sample *s) {
+    size_t pixels = (size_t)pre->size * (size_t)pre->size;
+    fv_window whole = {0, 0, s->sample.work.image.width, s->sample.work.image.height};
+    float *input = fv_allocate(pixels * 3, sizeof(float), "validation masks");
+    s->target = fv_allocate(pixels * (size_t)classes, sizeof(float), "validation masks");
+    if (s->target && input)
+        fv_augment_apply(NULL, pre, &s->sample.work.image, s->sample.mask, classes, &whole, NULL, input, s->target,
+                         NULL);
+    free(input);
+    s->pixels = pixels;
+    return s->target && input ? FV_OK : FV_NO_RESOURCE;
+}
+
+/* Truth of a model of windows: the masks at work size. */
+static fv_status copy_target(int classes, fv_validation_sample *s) {
+    size_t stride = (size_t)classes;
+    s->pixels = (size_t)s->sample.work.image.width * (size_t)s->sample.work.image.height;
+    s->target = fv_allocate(s->pixels * stride, sizeof(float), "validation masks");
+    if (!s->target) return FV_NO_RESOURCE;
+    for (size_t c = 0; c < stride; c++) {
+        const uint8_t *mask = s->sample.mask[c].data;
+        for (size_t i = 0; mask && i < s->pixels; i++) s->target[i * stride + c] = (float)mask[i] / 255;
+    }
+    return FV_OK;
+}
+
 static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
     const fv_loader_settings *loader = &v->settings->loader;
     const fv_preprocess *pre = &loader->preprocess;
     int classes = v->settings->model.classes;
-    size_t pixels = (size_t)pre->size * (size_t)pre->size;
     FV_TRY(fv_sample_read(v->manifest, s->record, pre, loader->mask_threshold, loader->soft_masks, &s->sample));
-    s->target = fv_allocate(pixels * (size_t)classes, sizeof(float), "validation masks");
-    float *scratch = fv_allocate(pixels * 6, sizeof(float), "validation masks");
-    fv_rng rng = fv_rng_make(0, 0, 0, FV_PURPOSE_AUGMENT);
-    if (s->target && scratch) {
-        fv_augment_apply(NULL, pre, &s->sample.work, s->sample.mask, classes, &rng, scratch, s->target,
-                         scratch + 3 * pixels);
-        for (size_t i = 0; i < pixels * (size_t)classes && !loader->soft_masks; i++)
-            s->target[i] = s->target[i] >= 0.5f;
-    }
-    bool complete = s->target && scratch;
-    free(scratch);
-    return complete ? FV_OK : FV_NO_RESOURCE;
+    FV_TRY(pre->windows ? copy_target(classes, s) : sample_target(pre, classes, s));
+    for (size_t i = 0; i < s->pixels * (size_t)classes && !loader->soft_masks; i++)
+        s->target[i] = s->target[i] >= 0.5f;
+    return FV_OK;
 }
 
 static void read_one(void *context, int64_t i, int worker) {
@@ -92,12 +110,16 @@ void fv_validation_free(fv_validation *v) {
 /* Sums over one class of one image. */
 typedef struct class_sums {
     double bce, soft_both, soft_predicted, soft_true; /* for the loss */
-    double both, predicted, truth;                    /* pixels, for Dice and IoU */
+    double both, predicted, truth, pixels;            /* counts, for Dice and IoU */
 } class_sums;
 
-static class_sums sum_class(const float *p, const float *t, size_t pixels, int stride, double threshold) {
+/* Over the pixels where `inside` is not 0, over all with NULL. */
+static class_sums sum_class(const float *p, const float *t, const uint8_t *inside, size_t pixels, int stride,
+                            double threshold) {
     class_sums s = {0};
     for (size_t i = 0; i < pixels; i++) {
+        if (inside && !inside[i]) continue;
+        s.pixels++;
         double probability = fmin(fmax((double)p[i * (size_t)stride], 1e-7), 1 - 1e-7), target = t[i * (size_t)stride];
         bool is_predicted = probability >= threshold, is_true = target >= 0.5;
         s.bce -= target * log(probability) + (1 - target) * log(1 - probability);
@@ -119,28 +141,29 @@ static image_figures measure_image(const fv_validation *v, const fv_validation_s
                                    const float *probabilities) {
     const fv_train_settings *s = v->settings;
     const fv_model_spec *spec = &s->model;
-    size_t pixels = (size_t)spec->preprocess.size * (size_t)spec->preprocess.size;
+    const uint8_t *inside = sample->sample.work.fov.data;
     image_figures f;
     for (int c = 0; c < spec->classes; c++) {
         f.loss[c] = f.dice[c] = f.iou[c] = NAN;
         if (!sample->sample.mask[c].data) continue;
-        class_sums sums = sum_class(probabilities + c, sample->target + c, pixels, spec->classes, spec->thresholds[c]);
+        class_sums sums = sum_class(probabilities + c, sample->target + c, spec->preprocess.windows ? inside : NULL,
+                                    sample->pixels, spec->classes, spec->thresholds[c]);
         double soft_dice = (2 * sums.soft_both + s->smooth) / (sums.soft_predicted + sums.soft_true + s->smooth);
         double sides = sums.predicted + sums.truth;
-        f.loss[c] = s->weight_bce * sums.bce / (double)pixels + s->weight_dice * (1 - soft_dice);
+        f.loss[c] = s->weight_bce * sums.bce / sums.pixels + s->weight_dice * (1 - soft_dice);
         f.dice[c] = sides > 0 ? 2 * sums.both / sides : 1;
         f.iou[c] = sides > 0 ? sums.both / (sides - sums.both) : 1;
     }
     return f;
 }
 
-void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
+fv_status fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
     int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, pairs = 0;
     double loss = 0, dice[FV_MAX_CLASSES] = {0}, iou[FV_MAX_CLASSES] = {0};
     for (int i = 0; i < v->count; i++) {
-        const float *probabilities;
-        fv_predict_work(predictor, &v->samples[i].sample.work, &probabilities);
-        image_figures f = measure_image(v, &v->samples[i], probabilities);
+        fv_probability_map map;
+        FV_TRY(fv_predict_work(predictor, &v->samples[i].sample.work, &map));
+        image_figures f = measure_image(v, &v->samples[i], map.data);
         for (int c = 0; c < classes; c++) {
             if (isnan(f.dice[c])) continue; /* not annotated in this image */
             loss += f.loss[c];
@@ -155,4 +178,5 @@ void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_e
         row->val_dice[c] = images[c] ? dice[c] / images[c] : NAN;
         row->val_iou[c] = images[c] ? iou[c] / images[c] : NAN;
     }
+    return FV_OK;
 }

@@ -24,7 +24,7 @@ static fixture make(uint64_t seed, double average_decay) {
                           .classes = 2,
                           .class_names = {"disc", "cup"},
                           .thresholds = {0.5, 0.5},
-                          .preprocess = {.size = 32, .work_size = 64, .clahe_tiles = 8, .clahe_clip = 2}};
+                          .preprocess = {.size = 32, .work_size = 64, .enhance = fv_enhance_standard()}};
     fv_optimizer_settings settings = {.rate = 1e-3,
                                       .encoder_rate = 1e-3,
                                       .beta1 = 0.9,

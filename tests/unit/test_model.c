@@ -26,9 +26,7 @@ static fv_model_spec small_spec(void) {
                            .preprocess = {.size = 64,
                                           .work_size = 128,
                                           .fit = FV_FIT_STRETCH,
-                                          .enhance = FV_ENHANCE_LAB_CLAHE,
-                                          .clahe_clip = 2.5,
-                                          .clahe_tiles = 4,
+                                          .enhance = {.steps = {FV_ENHANCE_LAB_CLAHE, FV_ENHANCE_UNSHARP}, .count = 2, .clahe_clip = 2.5, .clahe_tiles = 4, .unsharp_amount = 0.75, .unsharp_sigma = 3, .local_sigma = 12},
                                           .normalise = FV_NORMALISE_IMAGENET}};
 }
 
@@ -53,9 +51,16 @@ static void expect_same_spec(const fv_model_spec *a, const fv_model_spec *b) {
     assert_int_equal(p->size, q->size);
     assert_int_equal(p->work_size, q->work_size);
     assert_int_equal(p->fit, q->fit);
-    assert_int_equal(p->enhance, q->enhance);
-    assert_float_equal(p->clahe_clip, q->clahe_clip, 0);
-    assert_int_equal(p->clahe_tiles, q->clahe_tiles);
+    assert_int_equal(p->windows, q->windows);
+    assert_int_equal(p->tile, q->tile);
+    assert_int_equal(p->fov_diameter, q->fov_diameter);
+    assert_int_equal(p->enhance.count, q->enhance.count);
+    for (int i = 0; i < p->enhance.count; i++) assert_int_equal(p->enhance.steps[i], q->enhance.steps[i]);
+    assert_float_equal(p->enhance.clahe_clip, q->enhance.clahe_clip, 0);
+    assert_int_equal(p->enhance.clahe_tiles, q->enhance.clahe_tiles);
+    assert_float_equal(p->enhance.unsharp_amount, q->enhance.unsharp_amount, 0);
+    assert_float_equal(p->enhance.unsharp_sigma, q->enhance.unsharp_sigma, 0);
+    assert_float_equal(p->enhance.local_sigma, q->enhance.local_sigma, 0);
     assert_int_equal(p->normalise, q->normalise);
 }
 
@@ -185,7 +190,7 @@ static void impossible_specs_are_refused(void **state) {
     spec.classes = 0;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
     spec = small_spec();
-    spec.preprocess.clahe_clip = 0;
+    spec.preprocess.enhance.clahe_clip = 0;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "must be above 0"));
 }

@@ -45,7 +45,7 @@ static fv_model_spec spec_make(const golden_network *network, fv_convention conv
                           .classes = network->classes,
                           .class_names = {"disc", "cup"},
                           .thresholds = {0.5, 0.5},
-                          .preprocess = {.size = network->side, .work_size = network->side, .clahe_tiles = 8}};
+                          .preprocess = {.size = network->side, .work_size = network->side}};
     snprintf(spec.network, sizeof spec.network, "%s", network->name);
     return spec;
 }

@@ -64,7 +64,7 @@ static void build(fixture *f, const char *network) {
                           .classes = 2,
                           .class_names = {"disc", "cup"},
                           .thresholds = {0.5, 0.5},
-                          .preprocess = {.size = SIDE, .work_size = SIDE, .clahe_tiles = 8}};
+                          .preprocess = {.size = SIDE, .work_size = SIDE}};
     if (strstr(network, "mobilenet") == NULL) spec.base = 8;
     snprintf(spec.network, sizeof spec.network, "%s", network);
     *f = (fixture){0};

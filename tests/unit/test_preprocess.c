@@ -38,7 +38,29 @@ static int level_at(const fv_image *image, int x, int y, int c) {
 }
 
 static fv_preprocess make_settings(int work_size, int size, fv_fit fit) {
-    return (fv_preprocess){.size = size, .work_size = work_size, .fit = fit, .clahe_clip = 2, .clahe_tiles = 8};
+    return (fv_preprocess){.size = size, .work_size = work_size, .fit = fit, .enhance = fv_enhance_standard()};
+}
+
+/* The enhanced image alone. */
+static fv_status enhance(const fv_preprocess *settings, const fv_image *photo, fv_image *image) {
+    fv_work work;
+    fv_status status = fv_preprocess_enhance(settings, photo, NULL, &work);
+    fv_image_free(&work.fov);
+    *image = work.image;
+    return status;
+}
+
+static fv_status fit_mask(const fv_preprocess *settings, const fv_image *mask, fv_image *fitted) {
+    fv_frame frame;
+    assert_int_equal(fv_preprocess_frame(settings, mask->width, mask->height, NULL, &frame), FV_OK);
+    return fv_preprocess_fit_mask(&frame, mask, fitted);
+}
+
+/* From a photograph to the network's input of `side` px. */
+static fv_mapping mapping_of(const fv_preprocess *settings, int width, int height, int side) {
+    fv_frame frame;
+    assert_int_equal(fv_preprocess_frame(settings, width, height, NULL, &frame), FV_OK);
+    return fv_frame_mapping(&frame, (double)side / settings->work_size);
 }
 
 /* The share of source pixel i in the output pixel that covers [begin, end). */
@@ -65,7 +87,7 @@ static void shrinking_is_the_exact_area_average(void **state) {
     fv_preprocess settings = make_settings(16, 16, FV_FIT_STRETCH);
     for (int s = 0; s < 4; s++) {
         fv_image photo = random_image(sizes[s][0], sizes[s][1], 3), work;
-        assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
+        assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
         for (int i = 0; i < 16 * 16 * 3; i++) {
             double expected = box_mean(&photo, 16, i / 3 % 16, i / 48, i % 3);
             assert_true(fabs(work.data[i] - expected) <= 0.5 + 1e-3); /* nothing but the rounding to bytes */
@@ -88,7 +110,7 @@ static void enlarging_is_bilinear_at_half_pixel_centres(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(23, 23, FV_FIT_STRETCH);
     fv_image photo = random_image(9, 6, 3), work;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
     for (int y = 0; y < 23; y++) {
         for (int x = 0; x < 23; x++) {
             double expected = bilinear(&photo, (x + 0.5) * 9 / 23, (y + 0.5) * 6 / 23, 1);
@@ -103,7 +125,7 @@ static void the_same_size_is_a_copy(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(31, 31, FV_FIT_LETTERBOX);
     fv_image photo = random_image(31, 31, 3), work;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
     assert_memory_equal(work.data, photo.data, 31 * 31 * 3);
     fv_image_free(&photo);
     fv_image_free(&work);
@@ -113,7 +135,7 @@ static void letterbox_bars_are_black_and_centred(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(64, 64, FV_FIT_LETTERBOX);
     fv_image photo = plain_image(100, 50, 3, 200), work;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
     for (int y = 0; y < 64; y++) {
         for (int x = 0; x < 64; x++) assert_int_equal(level_at(&work, x, y, 2), y >= 16 && y < 48 ? 200 : 0);
     }
@@ -121,7 +143,7 @@ static void letterbox_bars_are_black_and_centred(void **state) {
     fv_image_free(&photo);
 
     photo = plain_image(1, 1000, 3, 200); /* one pixel wide at least */
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
     assert_int_equal(level_at(&work, 31, 0, 0), 200);
     assert_int_equal(level_at(&work, 30, 32, 0), 0);
     assert_int_equal(level_at(&work, 32, 32, 0), 0);
@@ -166,11 +188,11 @@ static void a_disc_lands_where_the_mapping_says(void **state) {
             true_x += mask.data[i] / 255.0 * (i % width + 0.5);
             true_y += mask.data[i] / 255.0 * (i / width + 0.5);
         }
-        assert_int_equal(fv_preprocess_fit_mask(&settings, &mask, &work), FV_OK);
+        assert_int_equal(fit_mask(&settings, &mask, &work), FV_OK);
         fv_affine map = fv_affine_scale(256, 128);
         fv_warp(&work, &map, 128, fv_warp_taps(256, 128), sampled, 1);
         measure(sampled, 128, 1, &found_x, &found_y, &mass);
-        fv_mapping mapping = fv_preprocess_mapping(&settings, width, height, 128);
+        fv_mapping mapping = mapping_of(&settings, width, height, 128);
         assert_float_equal(found_x, true_x / ink * mapping.scale_x + mapping.offset_x, 0.02);
         assert_float_equal(found_y, true_y / ink * mapping.scale_y + mapping.offset_y, 0.02);
         assert_float_equal(mass / 255 / (ink * mapping.scale_x * mapping.scale_y), 1, 0.01);
@@ -182,13 +204,13 @@ static void a_disc_lands_where_the_mapping_says(void **state) {
 static void the_mapping_knows_rounded_sizes(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(512, 256, FV_FIT_LETTERBOX);
-    fv_mapping work = fv_preprocess_mapping(&settings, 1024, 877, 512); /* 438.5 px high: 439 */
+    fv_mapping work = mapping_of(&settings, 1024, 877, 512); /* 438.5 px high: 439 */
     assert_true(work.scale_x == 0.5 && work.offset_x == 0);
     assert_true(work.scale_y == 439.0 / 877 && work.offset_y == 36);
-    fv_mapping input = fv_preprocess_mapping(&settings, 1024, 877, 256);
+    fv_mapping input = mapping_of(&settings, 1024, 877, 256);
     assert_true(input.scale_x == 0.25 && input.offset_y == 18);
     settings.fit = FV_FIT_STRETCH;
-    fv_mapping stretched = fv_preprocess_mapping(&settings, 1024, 877, 256);
+    fv_mapping stretched = mapping_of(&settings, 1024, 877, 256);
     assert_true(stretched.scale_y == 256.0 / 877 && stretched.offset_y == 0);
 }
 
@@ -196,9 +218,9 @@ static void enhancing_is_clahe_of_the_fitted_photograph(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(64, 64, FV_FIT_LETTERBOX);
     fv_image photo = random_image(90, 70, 3), plain, enhanced;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &plain), FV_OK);
-    settings.enhance = FV_ENHANCE_LAB_CLAHE;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &enhanced), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &plain), FV_OK);
+    settings.enhance.steps[settings.enhance.count++] = FV_ENHANCE_LAB_CLAHE;
+    assert_int_equal(enhance(&settings, &photo, &enhanced), FV_OK);
     assert_memory_not_equal(enhanced.data, plain.data, 64 * 64 * 3);
     assert_int_equal(fv_clahe_lab(&plain, 2, 8), FV_OK);
     assert_memory_equal(enhanced.data, plain.data, 64 * 64 * 3);
@@ -211,8 +233,8 @@ static void a_grey_photograph_gets_three_equal_channels(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(24, 24, FV_FIT_LETTERBOX);
     fv_image photo = random_image(50, 40, 1), work, mask;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_OK);
-    assert_int_equal(fv_preprocess_fit_mask(&settings, &photo, &mask), FV_OK);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_OK);
+    assert_int_equal(fit_mask(&settings, &photo, &mask), FV_OK);
     assert_int_equal(work.channels, 3);
     for (int i = 0; i < 24 * 24 * 3; i++) assert_int_equal(work.data[i], mask.data[i / 3]);
     fv_image_free(&photo);
@@ -423,17 +445,17 @@ static void wrong_arguments_are_explained(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(0, 8, FV_FIT_LETTERBOX);
     fv_image photo = random_image(8, 8, 3), empty = {0}, work;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_BAD_INPUT);
+    assert_int_equal(enhance(&settings, &photo, &work), FV_BAD_INPUT);
     assert_string_equal(fv_error(), "preprocessing: work size 0 px, expected 1..8192");
     assert_null(work.data);
     settings.work_size = 16;
-    assert_int_equal(fv_preprocess_enhance(&settings, &empty, &work), FV_BAD_INPUT);
+    assert_int_equal(enhance(&settings, &empty, &work), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "the image is empty"));
-    assert_int_equal(fv_preprocess_fit_mask(&settings, &photo, &work), FV_BAD_INPUT);
+    assert_int_equal(fit_mask(&settings, &photo, &work), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "the mask has 3 channels, expected 1"));
-    settings.enhance = FV_ENHANCE_LAB_CLAHE;
-    settings.clahe_tiles = 0;
-    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &work), FV_BAD_INPUT);
+    settings.enhance.steps[settings.enhance.count++] = FV_ENHANCE_LAB_CLAHE;
+    settings.enhance.clahe_tiles = 0;
+    assert_int_equal(enhance(&settings, &photo, &work), FV_BAD_INPUT);
     assert_null(work.data);
     fv_image_free(&photo);
 }

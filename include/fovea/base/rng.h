@@ -15,6 +15,7 @@ typedef enum fv_purpose {
     FV_PURPOSE_PHANTOM,
     FV_PURPOSE_BOOTSTRAP,
     FV_PURPOSE_TEST,
+    FV_PURPOSE_WINDOW, /* where a training window lies */
 } fv_purpose;
 
 typedef struct fv_rng {

@@ -8,7 +8,7 @@
 
 /* A sample at work size, as cached: photograph enhanced, masks soft 0..255 (area averaged). */
 typedef struct fv_sample {
-    fv_image work;
+    fv_work work;
     fv_image mask[FV_MAX_CLASSES]; /* data NULL where not annotated */
 } fv_sample;
 
@@ -17,6 +17,11 @@ typedef struct fv_loader_settings {
     fv_augment augment;
     int mask_threshold; /* mask pixels above this (0..255) belong to the class */
     bool soft_masks;    /* targets 0..1 from area averaging and soft expert masks, instead of 0 or 1 */
+    /* Where preprocess.windows is set, each photograph gives so many windows an epoch, placed at random: with probability
+       `foreground` centred on a pixel of a mask, else on one of the field of view. Or, with grid > 0, in grid x grid
+       places spread evenly over the work image (windows_per_photo = grid * grid). Otherwise one, the whole. */
+    int windows_per_photo, grid;
+    double foreground;
     int batch, workers; /* samples a batch, background threads (below 1 counts as 1) */
     size_t cache_bytes; /* enhanced samples kept in memory at most; samples beyond it are decoded in every epoch */
     uint64_t seed;
@@ -40,17 +45,19 @@ fv_status fv_loader_make(const fv_manifest *manifest, const int *records, int co
                          fv_loader **loader);
 /* Stops the threads (each finishes the sample it is at) and frees everything. NULL is fine. */
 void fv_loader_free(fv_loader *loader);
-/* Batches of an epoch: ceil(count / batch); the last one is filled up with samples from the epoch's beginning so that
+/* Batches of an epoch: ceil(samples / batch); the last one is filled up with samples from the epoch's beginning so that
  * all have the same size. */
 int fv_loader_batches(const fv_loader *loader);
 /* Batch `index` of `epoch`; sequential calls find it ready, any (epoch, index) works (resuming). The buffers stay valid
-   until the next call. The order of an epoch is fv_rng_shuffle() of the records by fv_rng_make(seed, epoch, 0,
-   FV_PURPOSE_SHUFFLE), a sample's augmentation draws from fv_rng_make(seed, epoch, record, FV_PURPOSE_AUGMENT): the
-   bits of a batch depend on nothing else. A sample that can't be read fails with the sentence of the reading thread;
+   until the next call. The order of an epoch is fv_rng_shuffle() of the samples (records, each windows_per_photo times)
+   by fv_rng_make(seed, epoch, 0, FV_PURPOSE_SHUFFLE); window w of a record is placed by fv_rng_make(seed, epoch, record
+   * windows_per_photo + w, FV_PURPOSE_WINDOW) and augmented by the same with FV_PURPOSE_AUGMENT: the bits of a batch
+   depend on nothing else. A sample that can't be read fails with the sentence of the reading thread;
    the next call may ask for any batch. */
 fv_status fv_loader_get(fv_loader *loader, int epoch, int index, const fv_batch **batch);
 
-/* One sample without augmentation (validation): read, fitted, enhanced. Uncached. A mask that has not the photograph's
+/* One sample without augmentation (validation): read, fitted, enhanced. Uncached. The manifest's field of view is used
+   where it has one and the preprocessing looks at it. A mask that has not the photograph's
    size is FV_BAD_INPUT with both files and sizes. A coloured mask counts by its brightest channel; unless `soft_masks`
    it is cut at `mask_threshold` at its own size, before it is averaged down to the work size. */
 fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,

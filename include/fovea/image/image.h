@@ -22,5 +22,7 @@ fv_status fv_image_make_unset(int width, int height, int channels, fv_image *ima
 void fv_image_free(fv_image *image); /* safe on a zeroed struct, and twice */
 /* `copy` is made anew: what it held before is not freed. */
 fv_status fv_image_copy(const fv_image *source, fv_image *copy);
+/* The part of width x height pixels from (x, y) on, which must lie within the source, as an image of its own. */
+fv_status fv_image_crop(const fv_image *source, int x, int y, int width, int height, fv_image *part);
 
 #endif

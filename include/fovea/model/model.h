@@ -47,12 +47,14 @@ fv_status fv_model_filters_check(const fv_model_spec *spec);
 fv_status fv_model_spec_check(const fv_model_spec *spec);
 /* Whether the network called `name` begins with the MobileNetV2 encoder, for which there are ImageNet weights. */
 bool fv_network_has_encoder(const char *name);
+/* Sides of the input of the (known) network called `name` must be multiples of this. */
+int fv_network_step(const char *name);
 /* Declares the parameters of spec->network and draws them from `seed`. In the model's own spec, a base of 0 is replaced
    by the network's default. */
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
 void fv_model_free(fv_model *model);
 /* Builds the network on `input` {N, size, size, 3}; the result are logits {N, size, size, classes}. Input sides must be
- * multiples of 32 for the networks with an encoder, of 16 for the others. */
+ * multiples of fv_network_step(). */
 fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input);
 
 /* Index of the class called `name`, -1 when the model has none. */

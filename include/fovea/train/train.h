@@ -33,11 +33,13 @@ typedef struct fv_train_settings {
  * docs/training.md. */
 fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *settings);
 
-/* A photograph of the validation split at work size, and its truth at the network's size. */
+/* A photograph of the validation split at work size, and its truth at the probability map's size: the network's, or with
+   windows the work image's. */
 typedef struct fv_validation_sample {
     int record;
     fv_sample sample;
-    float *target; /* {size, size, classes} 0 or 1 (soft where soft_masks) */
+    float *target; /* {map height, map width, classes} 0 or 1 (soft where soft_masks) */
+    size_t pixels; /* of the map */
 } fv_validation_sample;
 
 typedef struct fv_validation {
@@ -50,9 +52,9 @@ typedef struct fv_validation {
 /* Reads the photographs of the validation split. They stay in memory. */
 fv_status fv_validation_make(const fv_train_settings *settings, const fv_manifest *manifest, fv_validation *validation);
 void fv_validation_free(fv_validation *validation);
-/* Loss, and Dice and IoU per class (mean over the images where the class is annotated), at the network's size without
- * cleaning. */
-void fv_validation_measure(const fv_validation *validation, fv_predictor *predictor, fv_epoch *row);
+/* Loss, and Dice and IoU per class (mean over the images where the class is annotated), at the map's size without
+   cleaning, inside the field of view where the sample has one. */
+fv_status fv_validation_measure(const fv_validation *validation, fv_predictor *predictor, fv_epoch *row);
 
 /* What a hook sees after an epoch. */
 typedef struct fv_train_view {
