@@ -62,8 +62,9 @@ static void fill_sample(const fv_loader *loader, const fv_sample *sample, const 
     float *input = target->batch.input + (size_t)j * pixels * 3;
     float *truth = target->batch.target + (size_t)j * pixels * (size_t)classes;
     fv_rng rng = fv_rng_make(settings->seed, (uint64_t)target->epoch, (uint64_t)target->records[j], FV_PURPOSE_AUGMENT);
-    fv_augment_apply(&settings->augment, &settings->preprocess, &sample->work, sample->mask, classes, &rng, input,
-                     truth, scratch);
+    fv_window whole = {0, 0, sample->work.width, sample->work.height};
+    fv_augment_apply(&settings->augment, &settings->preprocess, &sample->work, sample->mask, classes, &whole, &rng,
+                     input, truth, scratch);
     if (!settings->soft_masks) {
         for (size_t i = 0; i < pixels * (size_t)classes; i++) truth[i] = truth[i] >= 0.5f ? 1.0f : 0.0f;
     }

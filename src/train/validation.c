@@ -32,7 +32,8 @@ static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
     float *scratch = fv_allocate(pixels * 6, sizeof(float), "validation masks");
     fv_rng rng = fv_rng_make(0, 0, 0, FV_PURPOSE_AUGMENT);
     if (s->target && scratch) {
-        fv_augment_apply(NULL, pre, &s->sample.work, s->sample.mask, classes, &rng, scratch, s->target,
+        fv_window whole = {0, 0, s->sample.work.width, s->sample.work.height};
+        fv_augment_apply(NULL, pre, &s->sample.work, s->sample.mask, classes, &whole, &rng, scratch, s->target,
                          scratch + 3 * pixels);
         for (size_t i = 0; i < pixels * (size_t)classes && !loader->soft_masks; i++)
             s->target[i] = s->target[i] >= 0.5f;
