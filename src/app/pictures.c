@@ -135,7 +135,7 @@ static fv_status epoch_row_make(const fv_train_view *view, const fv_validation_s
     fv_probability_map map;
     int n = 0;
     FV_TRY(fit_photo(view, sample, &row->photo));
-    FV_TRY(fv_predict_work(view->predictor, &sample->sample.work.image, &map));
+    FV_TRY(fv_predict_work(view->predictor, &sample->sample.work, &map));
     double ratio = (double)map.width / row->photo.width; /* the picture's photograph is the work image */
     map.mapping = (fv_mapping){ratio, ratio, 0, 0};
     FV_TRY(fv_predict_masks(spec, &map, row->photo.width, row->photo.height, row->predicted));

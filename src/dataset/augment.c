@@ -94,20 +94,21 @@ fv_augment_draw fv_augment_make_draw(const fv_augment *augment, fv_rng *rng) {
 }
 
 /* Backwards from the output: undo the shift, the rotation and the scale about the centre, then the flips. */
-fv_affine fv_augment_map(const fv_augment_draw *draw, int work_size, int size) {
-    double ratio = (double)work_size / size, centre = work_size / 2.0;
+fv_affine fv_augment_map(const fv_augment_draw *draw, const fv_window *window, int size) {
+    double ratio_x = window->width / size, ratio_y = window->height / size;
+    double half_width = window->width / 2, half_height = window->height / 2;
     double angle = draw->rotate_degrees * M_PI / 180, cosine = cos(angle) / draw->scale,
            sine = sin(angle) / draw->scale;
     double flip_x = draw->flip_horizontal ? -1 : 1, flip_y = draw->flip_vertical ? -1 : 1;
     double xx = flip_x * cosine, xy = flip_x * sine, yx = flip_y * -sine, yy = flip_y * cosine;
-    double moved_x = centre + draw->shift_x * work_size, moved_y = centre + draw->shift_y * work_size;
+    double moved_x = half_width + draw->shift_x * window->width, moved_y = half_height + draw->shift_y * window->height;
     return (fv_affine){
-        .xx = xx * ratio,
-        .xy = xy * ratio,
-        .x0 = centre - (xx * moved_x + xy * moved_y),
-        .yx = yx * ratio,
-        .yy = yy * ratio,
-        .y0 = centre - (yx * moved_x + yy * moved_y),
+        .xx = xx * ratio_x,
+        .xy = xy * ratio_y,
+        .x0 = window->x + half_width - (xx * moved_x + xy * moved_y),
+        .yx = yx * ratio_x,
+        .yy = yy * ratio_y,
+        .y0 = window->y + half_height - (yx * moved_x + yy * moved_y),
     };
 }
 
@@ -122,11 +123,12 @@ static void sample_mask(const fv_image *mask, const fv_affine *map, int size, in
 }
 
 void fv_augment_apply(const fv_augment *augment, const fv_preprocess *preprocess, const fv_image *work,
-                      const fv_image *masks, int mask_count, fv_rng *rng, float *input, float *target, float *scratch) {
-    int size = preprocess->size, taps = fv_warp_taps(preprocess->work_size, size);
+                      const fv_image *masks, int mask_count, const fv_window *window, fv_rng *rng, float *input,
+                      float *target, float *scratch) {
+    int size = preprocess->size, taps = fv_warp_taps(fmax(window->width, window->height), size);
     fv_augment_draw draw = {.scale = 1, .contrast = 1, .gamma = 1, .saturation = 1};
     if (augment) draw = fv_augment_make_draw(augment, rng);
-    fv_affine map = fv_augment_map(&draw, preprocess->work_size, size);
+    fv_affine map = fv_augment_map(&draw, window, size);
     fv_warp(work, &map, size, taps, input, 3);
     for (int m = 0; m < mask_count; m++) sample_mask(masks + m, &map, size, taps, target + m, mask_count);
     fv_light_change(&draw, size, input, scratch);

@@ -64,7 +64,8 @@ static void fill_sample(const fv_loader *loader, const fv_sample *sample, const 
     size_t pixels = (size_t)settings->preprocess.size * (size_t)settings->preprocess.size;
     float *input = target->batch.input + (size_t)j * pixels * 3;
     float *truth = target->batch.target + (size_t)j * pixels * (size_t)classes;
-    uint64_t number = (uint64_t)target->records[j] * (uint64_t)settings->windows_per_photo + (uint64_t)target->windows[j];
+    uint64_t number =
+        (uint64_t)target->records[j] * (uint64_t)settings->windows_per_photo + (uint64_t)target->windows[j];
     fv_rng place = fv_rng_make(settings->seed, (uint64_t)target->epoch, number, FV_PURPOSE_WINDOW);
     fv_rng change = fv_rng_make(settings->seed, (uint64_t)target->epoch, number, FV_PURPOSE_AUGMENT);
     fv_window window = fv_window_place(settings, sample, classes, target->windows[j], &place);

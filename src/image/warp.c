@@ -15,9 +15,10 @@ fv_affine fv_affine_scale(int from, int to) {
     return (fv_affine){.xx = scale, .yy = scale};
 }
 
-int fv_warp_taps(int from, int to) {
-    if (from <= 2 * to) return 1;
-    return from % (2 * to) == 0 ? from / (2 * to) : (from + to - 1) / to;
+int fv_warp_taps(double from, int to) {
+    double ratio = from / to, half = ratio / 2;
+    if (half <= 1) return 1;
+    return (int)(half == floor(half) ? half : ceil(ratio));
 }
 
 /* Adds the image at (x, y) to sum[0 .. channels-1]. `channels` is the image's, given apart so that it is a constant

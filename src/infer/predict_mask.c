@@ -38,10 +38,10 @@ typedef struct map_job {
     const float *data; /* probability of the class, map->classes floats from pixel to pixel */
     float threshold;
     int photo_width, photo_height;
-    span rows, columns;  /* of the photograph that the map reaches */
-    tap *taps;           /* of each pixel of a row */
-    span *pixels;        /* of the photograph that each column of the map has a part in */
-    fv_image *mask;      /* one of both is written */
+    span rows, columns; /* of the photograph that the map reaches */
+    tap *taps;          /* of each pixel of a row */
+    span *pixels;       /* of the photograph that each column of the map has a part in */
+    fv_image *mask;     /* one of both is written */
     float *probability;
 } map_job;
 
@@ -107,8 +107,7 @@ static void probability_band(void *context, int64_t band, int worker) {
 static void find_columns(map_job *job) {
     const fv_mapping *mapping = &job->map->mapping;
     int begin = job->columns.begin, end = begin, last = job->columns.end;
-    for (int x = begin; x < last; x++)
-        job->taps[x] = tap_at(x, mapping->scale_x, mapping->offset_x, job->map->width);
+    for (int x = begin; x < last; x++) job->taps[x] = tap_at(x, mapping->scale_x, mapping->offset_x, job->map->width);
     for (int c = 0; c < job->map->width; c++) {
         while (begin < last && job->taps[begin].second < c) begin++;
         while (end < last && job->taps[end].first <= c) end++;

@@ -44,10 +44,11 @@ static void enhance_from_config(fv_config *config, bool vessels, fv_enhance *enh
     *enhance = fv_enhance_standard();
     const char *steps = fv_config_text(config, "preprocess", "enhance", vessels ? "green local" : "lab_clahe");
     if (fv_enhance_parse(steps, enhance) != FV_OK)
-        fv_config_complain(config, "preprocess", "enhance",
-                           "%s; the steps are green, clahe, lab_clahe, unsharp, stretch, fov, standardise and local, or "
-                           "none",
-                           fv_error());
+        fv_config_complain(
+            config, "preprocess", "enhance",
+            "%s; the steps are green, clahe, lab_clahe, unsharp, stretch, fov, standardise and local, or "
+            "none",
+            fv_error());
     enhance->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", enhance->clahe_clip, 0.01, 1000);
     enhance->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", enhance->clahe_tiles, 1, 64);
     enhance->unsharp_amount = fv_config_number(config, "preprocess", "unsharp_amount", enhance->unsharp_amount, 0, 10);
@@ -63,8 +64,7 @@ static void preprocess_from_config(fv_config *config, const fv_model_spec *spec,
         (int)fv_config_integer(config, "preprocess", "work_size", 2 * pre->size, 32, FV_PREPROCESS_MAX_SIZE);
     pre->fit =
         (fv_fit)fv_config_choice(config, "preprocess", "fit", vessels ? FV_FIT_FOV : FV_FIT_LETTERBOX, fv_fit_names);
-    pre->fov_diameter =
-        (int)fv_config_integer(config, "preprocess", "fov_diameter", 640, 32, FV_PREPROCESS_MAX_SIZE);
+    pre->fov_diameter = (int)fv_config_integer(config, "preprocess", "fov_diameter", 640, 32, FV_PREPROCESS_MAX_SIZE);
     bool cut = pre->fit == FV_FIT_FOV || pre->fit == FV_FIT_NATIVE;
     pre->windows = fv_config_flag(config, "preprocess", "windows", cut);
     pre->tile = (int)fv_config_integer(config, "preprocess", "tile", 512, 0, 4096);

@@ -55,8 +55,7 @@ static fv_status sample_read(const fv_validation *v, fv_validation_sample *s) {
     int classes = v->settings->model.classes;
     FV_TRY(fv_sample_read(v->manifest, s->record, pre, loader->mask_threshold, loader->soft_masks, &s->sample));
     FV_TRY(pre->windows ? copy_target(classes, s) : sample_target(pre, classes, s));
-    for (size_t i = 0; i < s->pixels * (size_t)classes && !loader->soft_masks; i++)
-        s->target[i] = s->target[i] >= 0.5f;
+    for (size_t i = 0; i < s->pixels * (size_t)classes && !loader->soft_masks; i++) s->target[i] = s->target[i] >= 0.5f;
     return FV_OK;
 }
 

@@ -49,9 +49,19 @@ static fv_augment standard_augment(void) {
     return augment;
 }
 
-static void apply(const fv_augment *augment, const fv_preprocess *settings, const fv_image *work, uint64_t sample) {
+static fv_window whole(const fv_image *work) {
+    return (fv_window){0, 0, work->width, work->height};
+}
+
+static void apply_with_masks(const fv_augment *augment, const fv_preprocess *settings, const fv_image *work,
+                             const fv_image *masks, int mask_count, uint64_t sample, float *truth) {
     fv_rng rng = test_rng(sample);
-    fv_augment_apply(augment, settings, work, NULL, 0, &rng, input, NULL, scratch);
+    fv_window window = whole(work);
+    fv_augment_apply(augment, settings, work, masks, mask_count, &window, &rng, input, truth, scratch);
+}
+
+static void apply(const fv_augment *augment, const fv_preprocess *settings, const fv_image *work, uint64_t sample) {
+    apply_with_masks(augment, settings, work, NULL, 0, sample, NULL);
 }
 
 static void without_changes_it_is_the_plain_sample(void **state) {
@@ -64,7 +74,8 @@ static void without_changes_it_is_the_plain_sample(void **state) {
         size_t bytes = (size_t)pairs[p][1] * pairs[p][1] * 3 * sizeof(float);
         fv_image work = random_image(pairs[p][0], 3);
         fv_preprocess_sample(&settings, &work, other);
-        fv_augment_apply(NULL, &settings, &work, NULL, 0, NULL, input, NULL, NULL);
+        fv_window window = whole(&work);
+        fv_augment_apply(NULL, &settings, &work, NULL, 0, &window, NULL, input, NULL, NULL);
         assert_memory_equal(input, other, bytes);
         apply(&none, &settings, &work, 3);
         assert_memory_equal(input, other, bytes);
@@ -97,9 +108,8 @@ static void photograph_and_masks_get_the_same_geometry(void **state) {
     fv_image masks[2] = {random_image(128, 1), {0}}, work = plain_image(128, 3, 0);
     for (int i = 0; i < 128 * 128 * 3; i++) work.data[i] = masks[0].data[i / 3];
     for (uint64_t sample = 0; sample < 20; sample++) {
-        fv_rng rng = test_rng(sample);
         memset(target, 0xff, sizeof target);
-        fv_augment_apply(&augment, &settings, &work, masks, 2, &rng, input, target, scratch);
+        apply_with_masks(&augment, &settings, &work, masks, 2, sample, target);
         for (int i = 0; i < 64 * 64; i++) {
             assert_true(input[3 * i] == target[2 * i]);
             assert_true(target[2 * i] >= 0 && target[2 * i] <= 1);
@@ -118,10 +128,8 @@ static void light_leaves_the_masks_alone(void **state) {
     all_light.noise_probability = 1;
     fv_preprocess settings = make_settings(64, 64);
     fv_image work = random_image(64, 3), mask = random_image(64, 1);
-    fv_rng rng = test_rng(1);
-    fv_augment_apply(&augment, &settings, &work, &mask, 1, &rng, input, target, scratch);
-    rng = test_rng(1);
-    fv_augment_apply(&all_light, &settings, &work, &mask, 1, &rng, input, other, scratch);
+    apply_with_masks(&augment, &settings, &work, &mask, 1, 1, target);
+    apply_with_masks(&all_light, &settings, &work, &mask, 1, 1, other);
     assert_memory_equal(target, other, 64 * 64 * sizeof *target);
     fv_image_free(&work);
     fv_image_free(&mask);
@@ -173,8 +181,7 @@ static void a_point_moves_as_drawn(void **state) {
         fv_augment_draw draw = fv_augment_make_draw(&augment, &rng);
         double x = 100, y = 154, mass = 0, sum_x = 0, sum_y = 0;
         move(&draw, &settings, &x, &y);
-        rng = test_rng(sample);
-        fv_augment_apply(&augment, &settings, &work, &mask, 1, &rng, input, target, scratch);
+        apply_with_masks(&augment, &settings, &work, &mask, 1, sample, target);
         for (int i = 0; i < 128 * 128; i++) {
             mass += target[i];
             sum_x += target[i] * (i % 128 + 0.5);
@@ -192,7 +199,7 @@ static void rotation_is_clockwise_and_outside_is_black(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(64, 64);
     fv_augment_draw draw = {.rotate_degrees = 90, .scale = 1};
-    fv_affine map = fv_augment_map(&draw, 64, 64);
+    fv_affine map = fv_augment_map(&draw, &(fv_window){0, 0, 64, 64}, 64);
     /* The upper left corner of the output shows the lower left one of the photograph. */
     assert_float_equal(map.x0, 0, 1e-9);
     assert_float_equal(map.y0, 64, 1e-9);
@@ -204,6 +211,51 @@ static void rotation_is_clockwise_and_outside_is_black(void **state) {
         assert_true(input[3 * i] == (inside ? 200.0F / 255 : 0));
     }
     fv_image_free(&work);
+}
+
+/* The same pixels, whether the window is cut out beforehand or seen within a work image that is not square. */
+static void a_window_is_moved_about_its_own_centre(void **state) {
+    (void)state;
+    enum { LEFT = 24, TOP = 40, SIDE = 64, MARGIN = 20 };
+    fv_preprocess settings = make_settings(SIDE, SIDE);
+    fv_image work, part;
+    assert_int_equal(fv_image_make(LEFT + SIDE + 10, TOP + SIDE + 50, 3, &work), FV_OK);
+    assert_int_equal(fv_image_make(SIDE, SIDE, 3, &part), FV_OK);
+    fv_rng pixels = test_rng(3);
+    for (int i = 0; i < work.width * work.height * 3; i++) work.data[i] = (uint8_t)fv_rng_below(&pixels, 256);
+    for (int y = 0; y < SIDE; y++)
+        memcpy(part.data + y * SIDE * 3, work.data + ((TOP + y) * work.width + LEFT) * 3, SIDE * 3);
+    fv_augment augment = standard_augment();
+    augment.brightness_probability = augment.contrast_probability = augment.gamma_probability = 0;
+    augment.noise_probability = augment.blur_probability = 0;
+    const fv_window window = {LEFT, TOP, SIDE, SIDE};
+    for (uint64_t sample = 0; sample < 20; sample++) {
+        apply(&augment, &settings, &part, sample);
+        memcpy(other, input, SIDE * SIDE * 3 * sizeof *input);
+        fv_rng rng = test_rng(sample);
+        fv_augment_apply(&augment, &settings, &work, NULL, 0, &window, &rng, input, NULL, scratch);
+        for (int i = 0; i < SIDE * SIDE * 3; i++) { /* the middle, which no draw moves out of the cut part */
+            int x = i / 3 % SIDE, y = i / 3 / SIDE;
+            if (x < MARGIN || y < MARGIN || x >= SIDE - MARGIN || y >= SIDE - MARGIN) continue;
+            assert_float_equal(input[i], other[i], 1e-5);
+        }
+    }
+    fv_image_free(&work);
+    fv_image_free(&part);
+}
+
+static void an_oblong_window_is_turned_in_pixels_of_the_work_image(void **state) {
+    (void)state;
+    const fv_window window = {10, 20, 60, 30};
+    const fv_augment_draw still = {.scale = 1}, turned = {.rotate_degrees = 90, .scale = 1};
+    fv_affine map = fv_augment_map(&still, &window, 30);
+    assert_true(map.xx == 2 && map.yy == 1 && map.xy == 0 && map.yx == 0 && map.x0 == 10 && map.y0 == 20);
+    map = fv_augment_map(&turned, &window, 30);
+    /* The output's upper left corner lies 30 px to the left of and 15 px above the centre (40, 35) before the turn. */
+    assert_float_equal(map.x0, 40 - 15, 1e-9);
+    assert_float_equal(map.y0, 35 + 30, 1e-9);
+    assert_float_equal(map.xy, 1, 1e-9);
+    assert_float_equal(map.yx, -2, 1e-9);
 }
 
 static void check_range(double value, double low, double high, double neutral, int *changes) {
@@ -411,6 +463,8 @@ int main(void) {
         cmocka_unit_test(flips_are_exact),
         cmocka_unit_test(a_point_moves_as_drawn),
         cmocka_unit_test(rotation_is_clockwise_and_outside_is_black),
+        cmocka_unit_test(a_window_is_moved_about_its_own_centre),
+        cmocka_unit_test(an_oblong_window_is_turned_in_pixels_of_the_work_image),
         cmocka_unit_test(draws_keep_to_ranges_and_probabilities),
         cmocka_unit_test(probabilities_0_and_1_mean_never_and_always),
         cmocka_unit_test(contrast_gamma_and_saturation_do_what_they_say),

@@ -53,9 +53,8 @@ static int remove_set(void **state) {
 }
 
 static fv_loader_settings make_settings(int workers, size_t cache_bytes) {
-    return (fv_loader_settings){.preprocess = {.size = SIZE,
-                                               .work_size = 2 * SIZE},
-.windows_per_photo = 1,
+    return (fv_loader_settings){.preprocess = {.size = SIZE, .work_size = 2 * SIZE},
+                                .windows_per_photo = 1,
                                 .augment = {.flip_horizontal = 0.5,
                                             .rotate_probability = 1,
                                             .rotate_degrees = 20,

@@ -26,7 +26,13 @@ static fv_model_spec small_spec(void) {
                            .preprocess = {.size = 64,
                                           .work_size = 128,
                                           .fit = FV_FIT_STRETCH,
-                                          .enhance = {.steps = {FV_ENHANCE_LAB_CLAHE, FV_ENHANCE_UNSHARP}, .count = 2, .clahe_clip = 2.5, .clahe_tiles = 4, .unsharp_amount = 0.75, .unsharp_sigma = 3, .local_sigma = 12},
+                                          .enhance = {.steps = {FV_ENHANCE_LAB_CLAHE, FV_ENHANCE_UNSHARP},
+                                                      .count = 2,
+                                                      .clahe_clip = 2.5,
+                                                      .clahe_tiles = 4,
+                                                      .unsharp_amount = 0.75,
+                                                      .unsharp_sigma = 3,
+                                                      .local_sigma = 12},
                                           .normalise = FV_NORMALISE_IMAGENET}};
 }
 

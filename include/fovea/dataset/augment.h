@@ -46,15 +46,18 @@ typedef struct fv_augment_draw {
 /* Always takes the same count of numbers from rng, in a fixed order: another probability for one change leaves the
    others as they were. */
 fv_augment_draw fv_augment_make_draw(const fv_augment *augment, fv_rng *rng);
-/* From output pixels of a square `size` to a work image of side work_size: the photograph is flipped, scaled and
-   rotated about its centre, then shifted. Without changes it is fv_affine_scale(work_size, size). */
-fv_affine fv_augment_map(const fv_augment_draw *draw, int work_size, int size);
+/* From output pixels of a square `size` to the work image, of which a window is shown: the photograph is flipped,
+   scaled and rotated (in px of the work image) about the window's centre, then shifted by a share of the window's
+   sides. Without changes the output is the window. */
+fv_affine fv_augment_map(const fv_augment_draw *draw, const fv_window *window, int size);
 
-/* Samples photograph and masks (mask_count images of work size, data NULL where absent: target 0) to `size` with one
-   random geometric map, and changes the photograph's light. input: {size, size, 3} 0..255 -> normalised; target: {size,
-   size, mask_count} 0..1 (bilinear; outside the frame 0). scratch: size*size*3 floats. With augment NULL only samples,
-   in the same bits as fv_preprocess_sample(); rng and scratch may be NULL then. */
+/* Samples a window of photograph and masks (mask_count images as large as `work`, which may have any sides; data NULL
+   where absent: target 0) to `size` with one random geometric map, and changes the photograph's light. input: {size,
+   size, 3} 0..255 -> normalised; target: {size, size, mask_count} 0..1 (bilinear; outside the frame 0). scratch:
+   size*size*3 floats. With augment NULL only samples; for the whole image in the same bits as fv_preprocess_sample().
+   rng and scratch may be NULL then. */
 void fv_augment_apply(const fv_augment *augment, const fv_preprocess *preprocess, const fv_image *work,
-                      const fv_image *masks, int mask_count, fv_rng *rng, float *input, float *target, float *scratch);
+                      const fv_image *masks, int mask_count, const fv_window *window, fv_rng *rng, float *input,
+                      float *target, float *scratch);
 
 #endif

@@ -17,9 +17,10 @@ typedef struct fv_loader_settings {
     fv_augment augment;
     int mask_threshold; /* mask pixels above this (0..255) belong to the class */
     bool soft_masks;    /* targets 0..1 from area averaging and soft expert masks, instead of 0 or 1 */
-    /* Where preprocess.windows is set, each photograph gives so many windows an epoch, placed at random: with probability
-       `foreground` centred on a pixel of a mask, else on one of the field of view. Or, with grid > 0, in grid x grid
-       places spread evenly over the work image (windows_per_photo = grid * grid). Otherwise one, the whole. */
+    /* Where preprocess.windows is set, each photograph gives so many windows an epoch, placed at random: with
+       probability `foreground` centred on a pixel of a mask, else on one of the field of view. Or, with grid > 0, in
+       grid x grid places spread evenly over the work image (windows_per_photo = grid * grid). Otherwise one, the whole.
+     */
     int windows_per_photo, grid;
     double foreground;
     int batch, workers; /* samples a batch, background threads (below 1 counts as 1) */

@@ -11,6 +11,11 @@ typedef struct fv_affine {
     double yx, yy, y0; /* x0, y0: px of the image */
 } fv_affine;
 
+/* A part of an image, in continuous coordinates; it may reach beyond the frame. */
+typedef struct fv_window {
+    double x, y, width, height; /* px of the image: upper left corner, sides */
+} fv_window;
+
 /* The map that samples a square image of side `from` to a square of side `to`: every factor is from / to. */
 fv_affine fv_affine_scale(int from, int to);
 
@@ -18,9 +23,9 @@ fv_affine fv_affine_scale(int from, int to);
    the centre of output pixel (x, y), interpolated bilinearly between pixel centres, repeated at the rim, 0 outside the
    frame. Each output pixel is the mean of taps x taps such places spread evenly over it (1 for plain sampling). */
 void fv_warp(const fv_image *image, const fv_affine *map, int size, int taps, float *out, int stride);
-/* taps for sampling a square image of side `from` to side `to` so that no pixel is passed over: 1 up to from = 2 to;
-   beyond, ceil(from / to), or half of it where from / to is even. A whole from / to gives the exact mean of each block
-   of pixels. */
-int fv_warp_taps(int from, int to);
+/* taps for sampling a window whose longer side is `from` px to side `to` so that no pixel is passed over: 1 up to from
+   = 2 to; beyond, ceil(from / to), or half of it where from / to is even. A whole from / to gives the exact mean of
+   each block of pixels. */
+int fv_warp_taps(double from, int to);
 
 #endif

@@ -33,8 +33,8 @@ typedef struct fv_train_settings {
  * docs/training.md. */
 fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *settings);
 
-/* A photograph of the validation split at work size, and its truth at the probability map's size: the network's, or with
-   windows the work image's. */
+/* A photograph of the validation split at work size, and its truth at the probability map's size: the network's, or
+   with windows the work image's. */
 typedef struct fv_validation_sample {
     int record;
     fv_sample sample;
