@@ -220,7 +220,7 @@ static void reads_a_sample_of_coloured_mask(void **state) {
     settings.preprocess.fit = FV_FIT_STRETCH;
     fv_sample sample;
     assert_int_equal(fv_sample_read(&blue, 0, &settings.preprocess, 127, false, &sample), FV_OK);
-    assert_int_equal(sample.work.width, 2 * SIZE);
+    assert_int_equal(sample.work.image.width, 2 * SIZE);
     assert_int_equal(sample.mask[0].channels, 1);
     assert_int_equal(sample.mask[0].data[2 * SIZE * SIZE], 255);
     assert_int_equal(sample.mask[0].data[2 * SIZE * SIZE + 2 * SIZE - 1], 0);
