@@ -281,89 +281,6 @@ static void inference_memory_is_reused(void **state) {
     fv_model_free(model);
 }
 
-/* A probability map with one bright quarter, letterboxed: it lands on the right quarter of the photograph. */
-static void masks_land_where_the_photograph_lies(void **state) {
-    (void)state;
-    fv_model_spec spec = small_spec();
-    spec.preprocess.fit = FV_FIT_LETTERBOX;
-    int size = spec.preprocess.size;
-    float *map = calloc((size_t)(size * size * 2), sizeof *map);
-    fv_image mask;
-    assert_non_null(map);
-    for (int y = 0; y < size; y++)
-        for (int x = 0; x < size / 2; x++) map[(y * size + x) * 2 + 1] = 1;
-    assert_int_equal(fv_predict_mask(&spec, map, 1, 400, 200, &mask), FV_OK);
-    assert_int_equal(mask.width, 400);
-    assert_int_equal(mask.height, 200);
-    assert_int_equal(mask.data[100 * 400 + 190], 255);
-    assert_int_equal(mask.data[100 * 400 + 210], 0);
-    assert_int_equal(mask.data[0], 255);
-    fv_image_free(&mask);
-    free(map);
-}
-
-/* The image seen in a mirror: left and right exchanged with `across`, top and bottom with `down`. */
-static void mirror(const fv_image *from, bool across, bool down, fv_image *to) {
-    assert_int_equal(fv_image_make(from->width, from->height, 3, to), FV_OK);
-    for (int y = 0; y < to->height; y++)
-        for (int x = 0; x < to->width; x++) {
-            int source_x = across ? to->width - 1 - x : x, source_y = down ? to->height - 1 - y : y;
-            memcpy(to->data + (y * to->width + x) * 3, from->data + (source_y * from->width + source_x) * 3, 3);
-        }
-}
-
-/* Adds a quarter of the plain map of the mirrored image, mirrored back. */
-static void add_quarter(fv_predictor *predictor, const fv_image *work, bool across, bool down, int size, double *mean) {
-    fv_image seen;
-    const float *map;
-    mirror(work, across, down, &seen);
-    fv_predict_work(predictor, &seen, &map);
-    for (int y = 0; y < size; y++)
-        for (int x = 0; x < size; x++)
-            for (int c = 0; c < 2; c++) {
-                int source_x = across ? size - 1 - x : x, source_y = down ? size - 1 - y : y;
-                mean[(y * size + x) * 2 + c] += map[(source_y * size + source_x) * 2 + c] / 4.0;
-            }
-    fv_image_free(&seen);
-}
-
-/* Untrained maps are nearly even: the last layer made steep, so that views differ. */
-static void make_steep(fv_model *model) {
-    const fv_params *p = &model->params;
-    const fv_param *weight = &p->list[fv_params_find(p, "out.weight")], *bias = &p->list[fv_params_find(p, "out.bias")];
-    for (size_t i = 0; i < weight->count; i++) p->values[weight->offset + i] *= 300;
-    for (size_t i = 0; i < bias->count; i++) p->values[bias->offset + i] = 0;
-}
-
-static void flips_give_the_mean_of_four_views(void **state) {
-    (void)state;
-    fv_model_spec spec = small_spec();
-    fv_model *model = make(&spec, 5);
-    fv_predictor *predictor;
-    fv_image work;
-    int size = spec.preprocess.size, side = spec.preprocess.work_size, count = size * size * 2;
-    double *mean = calloc((size_t)count, sizeof *mean), furthest = 0, shift = 0;
-    const float *map;
-    assert_non_null(mean);
-    assert_int_equal(fv_image_make(side, side, 3, &work), FV_OK);
-    for (int i = 0; i < side * side * 3; i++) /* brighter to one corner, with some grain */
-        work.data[i] = (uint8_t)((i % (side * 3) / 6 + i / (side * 3)) / 2 + i * 2654435761u % 97);
-    make_steep(model);
-    assert_int_equal(fv_predictor_make(model, &predictor), FV_OK);
-    for (int view = 0; view < 4; view++) add_quarter(predictor, &work, view & 1, view & 2, size, mean);
-    fv_predict_work(predictor, &work, &map);
-    for (int i = 0; i < count; i++) shift = fmax(shift, fabs(map[i] - mean[i]));
-    fv_predictor_set_flips(predictor, true);
-    fv_predict_work(predictor, &work, &map);
-    for (int i = 0; i < count; i++) furthest = fmax(furthest, fabs(map[i] - mean[i]));
-    assert_true(furthest < 1e-5);
-    assert_true(shift > 1e-3); /* one view alone is something else */
-    fv_predictor_free(predictor);
-    fv_image_free(&work);
-    free(mean);
-    fv_model_free(model);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_holds_all_that_inference_needs),
@@ -376,9 +293,7 @@ int main(void) {
         cmocka_unit_test(width_base_and_size_fit_the_network),
         cmocka_unit_test(encoder_weights_need_an_encoder),
         cmocka_unit_test(class_names_are_plain_words),
-        cmocka_unit_test(flips_give_the_mean_of_four_views),
         cmocka_unit_test(inference_memory_is_reused),
-        cmocka_unit_test(masks_land_where_the_photograph_lies),
     };
     return cmocka_run_group_tests_name("model", tests, temporary_setup, temporary_teardown);
 }
