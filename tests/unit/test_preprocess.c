@@ -15,6 +15,7 @@
 #include "fovea/base/cpu.h"
 #include "fovea/image/blur.h"
 #include "fovea/image/clahe.h"
+#include "fovea/image/mask.h"
 #include "fovea/image/preprocess.h"
 #include "fovea/image/warp.h"
 
@@ -441,6 +442,91 @@ static void the_blur_may_be_wider_than_the_image(void **state) {
     assert_true(image[0] < image[1] && image[1] < image[2]);
 }
 
+/* A lit disc on black. */
+static fv_image lit_disc(int width, int height, double x, double y, double radius) {
+    fv_image disc = draw_disc(width, height, x, y, radius), photo = plain_image(width, height, 3, 0);
+    for (int i = 0; i < 3 * width * height; i++) photo.data[i] = disc.data[i / 3] ? 150 : 0;
+    fv_image_free(&disc);
+    return photo;
+}
+
+static fv_preprocess field_settings(fv_fit fit, int fov_diameter) {
+    return (fv_preprocess){.size = 64, .fit = fit, .fov_diameter = fov_diameter, .windows = true};
+}
+
+/* Two cameras, one resolution: the field is as large in both work images. */
+static void the_field_is_brought_to_its_diameter(void **state) {
+    (void)state;
+    static const struct {
+        int width, height;
+        double x, y, radius;
+    } photos[] = {{300, 260, 140, 130, 100}, {900, 700, 500, 350, 320}, {120, 200, 60, 90, 50}};
+    fv_preprocess settings = field_settings(FV_FIT_FOV, 160);
+    for (int i = 0; i < 3; i++) {
+        fv_image photo = lit_disc(photos[i].width, photos[i].height, photos[i].x, photos[i].y, photos[i].radius);
+        fv_work work;
+        assert_int_equal(fv_preprocess_enhance(&settings, &photo, NULL, &work), FV_OK);
+        assert_int_equal(work.image.width, 160);
+        assert_int_equal(work.image.height, 160);
+        assert_float_equal(fv_mask_count(&work.fov), M_PI * 80 * 80, 0.01 * M_PI * 80 * 80);
+        fv_mapping mapping = fv_frame_mapping(&work.frame, 1); /* the field's centre lands in the middle */
+        assert_float_equal(photos[i].x * mapping.scale_x + mapping.offset_x, 80, 1.5);
+        assert_float_equal(photos[i].y * mapping.scale_y + mapping.offset_y, 80, 1.5);
+        assert_int_equal(level_at(&work.image, 80, 80, 0), 150);
+        fv_image_free(&photo);
+        fv_work_free(&work);
+    }
+}
+
+static void native_cuts_the_field_out_as_it_is(void **state) {
+    (void)state;
+    fv_image photo = lit_disc(200, 150, 90, 80, 50);
+    photo.data[3 * (80 * 200 + 90)] = 77;
+    fv_preprocess settings = field_settings(FV_FIT_NATIVE, 0);
+    fv_work work;
+    assert_int_equal(fv_preprocess_enhance(&settings, &photo, NULL, &work), FV_OK);
+    assert_int_equal(work.image.width, 100);
+    assert_int_equal(level_at(&work.image, 50, 50, 0), 77);
+    fv_work_free(&work);
+    fv_image known = draw_disc(200, 150, 90, 80, 30); /* a data set's own field goes before what is found */
+    assert_int_equal(fv_preprocess_enhance(&settings, &photo, &known, &work), FV_OK);
+    assert_int_equal(work.image.width, 60);
+    fv_work_free(&work);
+    fv_image_free(&known);
+    fv_image_free(&photo);
+}
+
+static void a_window_beyond_the_image_is_black_there(void **state) {
+    (void)state;
+    fv_preprocess settings = field_settings(FV_FIT_NATIVE, 0);
+    fv_image work = random_image(40, 30, 3);
+    static float out[24 * 32 * 3];
+    fv_preprocess_window(&settings, &work, (fv_place){20, 10, 32, 24}, out);
+    for (int i = 0; i < 24 * 32 * 3; i++) {
+        int x = 20 + i / 3 % 32, y = 10 + i / 96;
+        double expected = x < 40 && y < 30 ? level_at(&work, x, y, i % 3) / 255.0 : 0;
+        assert_float_equal(out[i], expected, 1e-6);
+    }
+    fv_image_free(&work);
+}
+
+static void fits_of_the_field_need_windows(void **state) {
+    (void)state;
+    fv_preprocess settings = field_settings(FV_FIT_FOV, 160);
+    settings.windows = false;
+    assert_int_equal(fv_preprocess_check(&settings), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "fit fov"));
+    settings = field_settings(FV_FIT_FOV, 0);
+    assert_int_equal(fv_preprocess_check(&settings), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "FOV diameter 0 px, expected 1..8192"));
+    fv_image dark = plain_image(40, 30, 3, 0);
+    fv_work work;
+    settings.fov_diameter = 100;
+    assert_int_equal(fv_preprocess_enhance(&settings, &dark, NULL, &work), FV_BAD_INPUT);
+    assert_null(work.image.data);
+    fv_image_free(&dark);
+}
+
 static void wrong_arguments_are_explained(void **state) {
     (void)state;
     fv_preprocess settings = make_settings(0, 8, FV_FIT_LETTERBOX);
@@ -480,6 +566,10 @@ int main(void) {
         cmocka_unit_test(the_warp_has_the_same_bits_at_every_level),
         cmocka_unit_test(the_blur_is_gaussian),
         cmocka_unit_test(the_blur_may_be_wider_than_the_image),
+        cmocka_unit_test(the_field_is_brought_to_its_diameter),
+        cmocka_unit_test(native_cuts_the_field_out_as_it_is),
+        cmocka_unit_test(a_window_beyond_the_image_is_black_there),
+        cmocka_unit_test(fits_of_the_field_need_windows),
         cmocka_unit_test(wrong_arguments_are_explained),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
