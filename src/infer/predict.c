@@ -26,7 +26,7 @@ static size_t map_count(const fv_model_spec *spec) {
 static fv_status predictor_build(fv_predictor *p, fv_model *model) {
     int size = p->spec->preprocess.size;
     p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, size, size, 3}, false);
-    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(model, &p->graph, p->input));
+    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(model, &p->graph, p->input, NULL));
     FV_TRY(fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan));
     p->probabilities = fv_allocate(map_count(p->spec) * (size_t)p->spec->classes, sizeof(float), "probability maps");
     p->plain = fv_allocate(map_count(p->spec) * 3, sizeof(float), "the network's input");
