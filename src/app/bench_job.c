@@ -19,10 +19,14 @@ typedef struct named_model {
 } named_model;
 
 const char *const bench_model_names[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet32",
-                                         "resunet",          "resunet16",           NULL};
-static const named_model named_models[] = {
-    {"mobilenetv2_unet", 0, 2}, {"mobilenetv2_se_unet", 0, 1}, {"unet", 32, 1}, {"resunet", 32, 1}, {"resunet", 64, 1},
-    {"resunet", 16, 1}};
+                                         "resunet",          "resunet16",           "wnet", NULL};
+static const named_model named_models[] = {{"mobilenetv2_unet", 0, 2},
+                                           {"mobilenetv2_se_unet", 0, 1},
+                                           {"unet", 32, 1},
+                                           {"resunet", 32, 1},
+                                           {"resunet", 64, 1},
+                                           {"resunet", 16, 1},
+                                           {"wnet", 8, 1}};
 
 static const named_model *named_model_find(const char *name) {
     for (int i = 0; bench_model_names[i]; i++)
@@ -103,7 +107,7 @@ static fv_status prepare_training(bench_job *job) {
     fv_train_settings *settings = &job->settings;
     settings->model = job->model->spec;
     settings->loader.batch = job->batch;
-    settings->weight_bce = settings->weight_dice = settings->smooth = 1;
+    settings->weight_bce = settings->weight_dice = settings->weight_auxiliary = settings->smooth = 1;
     FV_TRY(make_batch(job));
     FV_TRY(fv_optimizer_make(&adam, &job->model->params, &job->optimizer));
     FV_TRY(fv_train_step_make(settings, job->model, &job->step));
@@ -117,7 +121,7 @@ static fv_status prepare_inference(bench_job *job) {
     fv_graph_init(g, &job->model->params);
     fv_shape shape = {job->batch, job->size, job->size, 3};
     fv_value input = fv_graph_input(g, "input", shape, false);
-    fv_value output = fv_sigmoid(g, "probabilities", fv_model_build(job->model, g, input));
+    fv_value output = fv_sigmoid(g, "probabilities", fv_model_build(job->model, g, input, NULL));
     FV_TRY(fv_plan_make(g, FV_PLAN_INFER, &output, 1, FV_NO_VALUE, &job->plan));
     bench_fill(fv_plan_data(job->plan, input), fv_shape_count(shape), -1, 1);
     job->graph = g;

@@ -19,7 +19,7 @@ static const char summary[] =
     "op and\n"
     "layer, with --kernels every op by itself. What is reached stands beside what this machine reaches in plain loops, "
     "measured\n"
-    "in the same run. Networks: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet32, resunet, resunet16.";
+    "in the same run. Networks: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet32, resunet, resunet16, wnet.";
 
 static const char examples[] =
     "  fovea bench --model unet --mode train --batch 8 --size 256 --threads 2 --json unet.json\n"

@@ -3,7 +3,7 @@
 
 #include "commands.h"
 #include "fovea/graph/plan.h"
-#include "fovea/nn/layers.h"
+#include "fovea/train/step.h"
 #include "options.h"
 #include "run_setup.h"
 
@@ -41,18 +41,13 @@ static double total_macs(const fv_graph *graph) {
 /* ---- memory ---- */
 
 static fv_status training_bytes(fv_model *model, int batch, size_t *bytes) {
-    fv_graph g;
-    int size = model->spec.preprocess.size, classes = model->spec.classes;
-    fv_graph_init(&g, &model->params);
-    fv_value logits = fv_model_build(model, &g, fv_graph_input(&g, "input", (fv_shape){batch, size, size, 3}, false));
-    fv_value target = fv_graph_input(&g, "target", (fv_shape){batch, size, size, classes}, false);
-    fv_value valid = fv_graph_input(&g, "valid", (fv_shape){batch, 1, 1, classes}, false);
-    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
-    fv_value inputs[3] = {logits, target, valid};
-    fv_value total = fv_graph_add(&g, FV_OP_segmentation_loss, "loss", &loss, 3, inputs);
-    fv_status status = fv_plan_measure(&g, FV_PLAN_TRAIN, &logits, 1, total, bytes);
-    fv_graph_free(&g);
-    return status;
+    const fv_train_settings settings = {.model = model->spec,
+                                        .loader = {.batch = batch},
+                                        .weight_bce = 1,
+                                        .weight_dice = 1,
+                                        .weight_auxiliary = 1,
+                                        .smooth = 1};
+    return fv_train_step_measure(&settings, model, bytes);
 }
 
 static void print_preprocess(const fv_preprocess *p) {
@@ -83,7 +78,9 @@ static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value 
     FV_TRY(training_bytes(model, batch, &train));
     const fv_model_spec *spec = &model->spec;
     printf("\nnetwork       %s, ", spec->network);
-    if (spec->base)
+    if (spec->base && spec->depth)
+        printf("base %d, depth %d, %s norm\n", spec->base, spec->depth, fv_norm_names[spec->norm]);
+    else if (spec->base)
         printf("base %d\n", spec->base);
     else
         printf("width %g, %s convention\n", spec->width, fv_convention_names[spec->convention]);
@@ -106,7 +103,7 @@ static fv_status inspect(fv_model *model, int batch) {
     int size = model->spec.preprocess.size;
     fv_graph_init(&graph, &model->params);
     fv_value logits =
-        fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, size, size, 3}, false));
+        fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, size, size, 3}, false), NULL);
     fv_status status = fv_graph_status(&graph);
     if (status == FV_OK) {
         print_layers(&graph);

@@ -40,7 +40,7 @@ static void plan_drop(fv_predictor *p) {
 static void graph_build(fv_predictor *p, int height, int width) {
     fv_graph_init(&p->graph, &p->model->params);
     p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, height, width, 3}, false);
-    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input));
+    p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input, NULL));
 }
 
 static fv_status plan_build(fv_predictor *p, int height, int width) {
@@ -176,7 +176,7 @@ static void sum_weights(const row_of_windows *row, float *sums) {
 
 /* Sides of the windows: the tile's, or what holds the whole image, halved until the plan fits into the memory. */
 static fv_status choose_windows(fv_predictor *p, const fv_image *image, row_of_windows *down, row_of_windows *across) {
-    int step = fv_network_step(p->spec->network), tile = p->spec->preprocess.tile;
+    int step = fv_model_step(p->spec), tile = p->spec->preprocess.tile;
     int height = round_up(image->height, step), width = round_up(image->width, step);
     if (tile && height > tile) height = tile;
     if (tile && width > tile) width = tile;

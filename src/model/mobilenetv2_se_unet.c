@@ -21,7 +21,7 @@ static fv_value squeeze_excite(fv_graph *g, const char *name, fv_value x) {
     return y;
 }
 
-fv_value fv_mobilenetv2_se_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec) {
+fv_outputs fv_mobilenetv2_se_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec) {
     static const int filters[FV_MOBILENETV2_SKIPS] = {256, 128, 64, 32};
     fv_value skips[FV_MOBILENETV2_SKIPS];
     fv_value x = fv_mobilenetv2_build(g, input, spec->width, spec->convention, skips);
@@ -42,5 +42,5 @@ fv_value fv_mobilenetv2_se_unet_build(fv_graph *g, fv_value input, const fv_mode
     x = fv_conv_block(g, "b", x, 3, 16, &norm);
     fv_graph_leave(g);
     fv_graph_leave(g);
-    return fv_logits(g, "out", x, spec->classes);
+    return (fv_outputs){fv_logits(g, "out", x, spec->classes), FV_NO_VALUE};
 }

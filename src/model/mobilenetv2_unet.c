@@ -3,7 +3,7 @@
 #include "fovea/nn/layers.h"
 #include "networks.h"
 
-fv_value fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec) {
+fv_outputs fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec) {
     static const int filters[FV_MOBILENETV2_SKIPS] = {256, 128, 64, 32};
     const fv_norm_options norm = {.epsilon = 1e-5, .momentum = 0.1};
     fv_value skips[FV_MOBILENETV2_SKIPS];
@@ -20,5 +20,5 @@ fv_value fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model_s
     }
     x = fv_separable_block(g, "last", fv_upsample_nearest(g, "up", x, 2), 16, &norm);
     fv_graph_leave(g);
-    return fv_logits(g, "out", x, spec->classes);
+    return (fv_outputs){fv_logits(g, "out", x, spec->classes), FV_NO_VALUE};
 }

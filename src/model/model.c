@@ -11,22 +11,25 @@
 #define LARGEST_SIZE 4096
 
 const char *const fv_convention_names[] = {"keras", "torchvision", NULL};
+const char *const fv_norm_names[] = {"batch", "group", NULL};
 
 typedef struct network {
     const char *name;
-    fv_value (*build)(fv_graph *g, fv_value input, const fv_model_spec *spec);
+    fv_outputs (*build)(fv_graph *g, fv_value input, const fv_model_spec *spec);
     int halvings; /* of the input's size: sides are multiples of 1 << halvings */
     int base;     /* default of spec->base; 0: the network has a MobileNetV2 encoder and a width instead */
+    bool levels;  /* spec->depth (`halvings` is its default) and spec->norm can be chosen */
 } network;
 
 static const network networks[] = {
-    {"mobilenetv2_unet", fv_mobilenetv2_unet_build, 5, 0},
-    {"mobilenetv2_se_unet", fv_mobilenetv2_se_unet_build, 5, 0},
-    {"unet", fv_unet_build, 4, 32},
-    {"resunet", fv_resunet_build, 4, 64},
+    {"mobilenetv2_unet", fv_mobilenetv2_unet_build, 5, 0, false},
+    {"mobilenetv2_se_unet", fv_mobilenetv2_se_unet_build, 5, 0, false},
+    {"unet", fv_unet_build, 4, 32, true},
+    {"resunet", fv_resunet_build, 4, 64, false},
+    {"wnet", fv_wnet_build, 2, 8, false},
 };
 
-const char *const fv_network_names[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", NULL};
+const char *const fv_network_names[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", "wnet", NULL};
 
 static const network *network_find(const char *name) {
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)
@@ -59,10 +62,6 @@ bool fv_network_has_encoder(const char *name) {
     return found && found->base == 0;
 }
 
-int fv_network_step(const char *name) {
-    return 1 << network_find(name)->halvings;
-}
-
 static fv_status check_network_name(const char *name) {
     if (network_find(name)) return FV_OK;
     char known[256] = "";
@@ -87,14 +86,35 @@ fv_status fv_model_filters_check(const fv_model_spec *spec) {
                    spec->base, FV_BASE_MIN, FV_BASE_MIN, FV_BASE_MAX);
 }
 
-static fv_status check_size(const char *what, int size, const network *net) {
-    int step = 1 << net->halvings, lower = size / step * step;
+fv_status fv_model_levels_check(const fv_model_spec *spec) {
+    const network *net = network_find(spec->network);
+    if (!net->levels && spec->depth)
+        return fv_fail(FV_BAD_INPUT, "the depth of %d levels does not fit: that of %s is fixed", spec->depth,
+                       net->name);
+    if (!net->levels && spec->norm != FV_NORM_BATCH)
+        return fv_fail(FV_BAD_INPUT, "%s norm does not fit: %s has batch norm only", fv_norm_names[spec->norm],
+                       net->name);
+    if (spec->depth == 0 || (spec->depth >= FV_DEPTH_MIN && spec->depth <= FV_DEPTH_MAX)) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "the depth of %d levels does not fit: it must be in %d .. %d", spec->depth,
+                   FV_DEPTH_MIN, FV_DEPTH_MAX);
+}
+
+static int halvings_of(const fv_model_spec *spec) {
+    return spec->depth ? spec->depth : network_find(spec->network)->halvings;
+}
+
+int fv_model_step(const fv_model_spec *spec) {
+    return 1 << halvings_of(spec);
+}
+
+static fv_status check_size(const fv_model_spec *spec, const char *what, int size) {
+    int step = fv_model_step(spec), lower = size / step * step;
     if (size >= SMALLEST_SIZE && size <= LARGEST_SIZE && lower == size) return FV_OK;
     int near = lower < SMALLEST_SIZE ? SMALLEST_SIZE : lower > LARGEST_SIZE ? LARGEST_SIZE : lower;
     return fv_fail(FV_BAD_INPUT,
                    "the %s %d does not fit: %s halves it %d times, so it must be a multiple of %d in %d .. %d, "
                    "for example %d",
-                   what, size, net->name, net->halvings, step, SMALLEST_SIZE, LARGEST_SIZE, near);
+                   what, size, spec->network, halvings_of(spec), step, SMALLEST_SIZE, LARGEST_SIZE, near);
 }
 
 fv_status fv_model_spec_check(const fv_model_spec *spec) {
@@ -107,12 +127,15 @@ fv_status fv_model_spec_check(const fv_model_spec *spec) {
                        pre->enhance.clahe_clip);
     FV_TRY(fv_preprocess_check(pre));
     FV_TRY(fv_model_filters_check(spec));
-    if (pre->windows && pre->tile) FV_TRY(check_size("tile", pre->tile, network_find(spec->network)));
-    return check_size("input size", pre->size, network_find(spec->network));
+    FV_TRY(fv_model_levels_check(spec));
+    if (pre->windows && pre->tile) FV_TRY(check_size(spec, "tile", pre->tile));
+    return check_size(spec, "input size", pre->size);
 }
 
-fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input) {
-    return network_find(model->spec.network)->build(graph, input, &model->spec);
+fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input, fv_value *auxiliary) {
+    fv_outputs outputs = network_find(model->spec.network)->build(graph, input, &model->spec);
+    if (auxiliary) *auxiliary = outputs.auxiliary;
+    return outputs.logits;
 }
 
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out) {
@@ -121,11 +144,13 @@ fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out
     fv_model *model = fv_allocate(1, sizeof *model, "a model");
     if (!model) return FV_NO_RESOURCE;
     model->spec = *spec;
-    if (spec->base == 0) model->spec.base = network_find(spec->network)->base;
+    const network *net = network_find(spec->network);
+    if (spec->base == 0) model->spec.base = net->base;
+    if (spec->depth == 0 && net->levels) model->spec.depth = net->halvings;
     fv_params_init(&model->params);
     fv_graph graph; /* built once to declare the parameters; their shapes do not depend on the input's size */
     fv_graph_init(&graph, &model->params);
-    fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, 32, 32, 3}, false));
+    fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, 32, 32, 3}, false), NULL);
     fv_status status = fv_graph_status(&graph);
     if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
     fv_graph_free(&graph);

@@ -30,6 +30,8 @@ static cJSON *spec_to_json(const fv_model_spec *spec) {
     cJSON_AddStringToObject(root, "network", spec->network);
     cJSON_AddNumberToObject(root, "width", spec->width);
     cJSON_AddNumberToObject(root, "base", spec->base);
+    cJSON_AddNumberToObject(root, "depth", spec->depth);
+    cJSON_AddStringToObject(root, "norm", fv_norm_names[spec->norm]);
     cJSON_AddStringToObject(root, "convention", fv_convention_names[spec->convention]);
     for (int c = 0; c < spec->classes; c++) {
         cJSON *class_item = cJSON_CreateObject();
@@ -172,15 +174,18 @@ static fv_status classes_from_json(const cJSON *classes, const char *path, fv_mo
 }
 
 static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_spec *spec) {
-    int format = 0, convention = 0;
+    int format = 0, convention = 0, norm = FV_NORM_BATCH;
     FV_TRY(json_integer(root, "format", path, 1, 1 << 30, &format));
     if (format > FORMAT_VERSION)
         return fv_fail(FV_BAD_INPUT, "%s has model format %d, this fovea reads up to %d: use a newer fovea", path,
                        format, FORMAT_VERSION);
     FV_TRY(json_text(root, "network", path, spec->network, sizeof spec->network));
     FV_TRY(json_number(root, "width", path, 0.1, 4, &spec->width));
-    if (cJSON_HasObjectItem(root, "base")) /* files written before there were networks with a base lack it */
-        FV_TRY(json_integer(root, "base", path, 0, FV_BASE_MAX, &spec->base));
+    /* Files written before there were networks with a base, a depth, a norm lack them. */
+    if (cJSON_HasObjectItem(root, "base")) FV_TRY(json_integer(root, "base", path, 0, FV_BASE_MAX, &spec->base));
+    if (cJSON_HasObjectItem(root, "depth")) FV_TRY(json_integer(root, "depth", path, 0, FV_DEPTH_MAX, &spec->depth));
+    if (cJSON_HasObjectItem(root, "norm")) FV_TRY(json_choice(root, "norm", path, fv_norm_names, &norm));
+    spec->norm = (fv_norm_kind)norm;
     FV_TRY(json_choice(root, "convention", path, fv_convention_names, &convention));
     spec->convention = (fv_convention)convention;
     FV_TRY(classes_from_json(cJSON_GetObjectItemCaseSensitive(root, "classes"), path, spec));

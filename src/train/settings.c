@@ -107,6 +107,10 @@ static fv_status model_from_config(fv_config *config, fv_train_settings *s) {
         bool width = spec->width != 1 && !fv_network_has_encoder(spec->network);
         fv_config_complain(config, "model", width ? "width" : "base", "%s", fv_error());
     }
+    spec->depth = (int)fv_config_integer(config, "model", "depth", 0, 0, FV_DEPTH_MAX);
+    spec->norm = (fv_norm_kind)fv_config_choice(config, "model", "norm", FV_NORM_BATCH, fv_norm_names);
+    if (fv_model_levels_check(spec) != FV_OK)
+        fv_config_complain(config, "model", spec->depth ? "depth" : "norm", "%s", fv_error());
     spec->convention =
         (fv_convention)fv_config_choice(config, "model", "convention", FV_CONVENTION_KERAS, fv_convention_names);
     classes_from_config(config, spec);
@@ -157,6 +161,7 @@ static void schedule_from_config(fv_config *config, fv_schedule *schedule) {
 static void loop_from_config(fv_config *config, fv_train_settings *s) {
     s->weight_bce = fv_config_number(config, "loss", "bce", 1, 0, 1000);
     s->weight_dice = fv_config_number(config, "loss", "dice", 1, 0, 1000);
+    s->weight_auxiliary = fv_config_number(config, "loss", "auxiliary", 1, 0, 10);
     s->smooth = fv_config_number(config, "loss", "smooth", 1, 1e-12, 1e6);
     s->dice_over_batch = fv_config_flag(config, "loss", "dice_over_batch", false);
     if (s->weight_bce + s->weight_dice <= 0) fv_config_complain(config, "loss", "bce", "bce and dice can't both be 0");

@@ -5,7 +5,18 @@
 
 #include "fovea/nn/layers.h"
 
-fv_status fv_train_step_make(const fv_train_settings *settings, fv_model *model, fv_train_step *step) {
+/* `share` times the loss that the settings describe. */
+static fv_value add_loss(fv_train_step *step, const char *name, fv_value logits, const fv_train_settings *settings,
+                         double share) {
+    fv_attributes loss = {.weight_bce = share * settings->weight_bce,
+                          .weight_dice = share * settings->weight_dice,
+                          .smooth = settings->smooth,
+                          .dice_over_batch = settings->dice_over_batch};
+    fv_value inputs[3] = {logits, step->target, step->valid};
+    return fv_graph_add(&step->graph, FV_OP_segmentation_loss, name, &loss, 3, inputs);
+}
+
+static void build(const fv_train_settings *settings, fv_model *model, fv_train_step *step) {
     int n = settings->loader.batch, size = settings->model.preprocess.size, classes = settings->model.classes;
     *step = (fv_train_step){.spec = &settings->model};
     fv_graph *g = &step->graph;
@@ -13,16 +24,27 @@ fv_status fv_train_step_make(const fv_train_settings *settings, fv_model *model,
     step->input = fv_graph_input(g, "input", (fv_shape){n, size, size, 3}, false);
     step->target = fv_graph_input(g, "target", (fv_shape){n, size, size, classes}, false);
     step->valid = fv_graph_input(g, "valid", (fv_shape){n, 1, 1, classes}, false);
-    step->logits = fv_model_build(model, g, step->input);
-    fv_attributes loss = {.weight_bce = settings->weight_bce,
-                          .weight_dice = settings->weight_dice,
-                          .smooth = settings->smooth,
-                          .dice_over_batch = settings->dice_over_batch};
-    fv_value inputs[3] = {step->logits, step->target, step->valid};
-    step->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, inputs);
+    fv_value auxiliary;
+    step->logits = fv_model_build(model, g, step->input, &auxiliary);
+    step->loss = add_loss(step, "loss", step->logits, settings, 1);
+    if (auxiliary == FV_NO_VALUE || settings->weight_auxiliary == 0) return;
+    fv_value other = add_loss(step, "auxiliary_loss", auxiliary, settings, settings->weight_auxiliary);
+    step->loss = fv_add(g, "total_loss", step->loss, other, FV_ACT_NONE);
+}
+
+fv_status fv_train_step_make(const fv_train_settings *settings, fv_model *model, fv_train_step *step) {
+    build(settings, model, step);
     fv_status status =
-        fv_plan_make_within(g, FV_PLAN_TRAIN, &step->logits, 1, step->loss, settings->memory, &step->plan);
+        fv_plan_make_within(&step->graph, FV_PLAN_TRAIN, &step->logits, 1, step->loss, settings->memory, &step->plan);
     if (status != FV_OK) fv_train_step_free(step);
+    return status;
+}
+
+fv_status fv_train_step_measure(const fv_train_settings *settings, fv_model *model, size_t *bytes) {
+    fv_train_step step;
+    build(settings, model, &step);
+    fv_status status = fv_plan_measure(&step.graph, FV_PLAN_TRAIN, &step.logits, 1, step.loss, bytes);
+    fv_train_step_free(&step);
     return status;
 }
 

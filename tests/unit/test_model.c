@@ -273,7 +273,7 @@ static void inference_memory_is_reused(void **state) {
     fv_graph g;
     size_t bytes, sum = 0;
     fv_graph_init(&g, &model->params);
-    fv_value out = fv_model_build(model, &g, fv_graph_input(&g, "input", (fv_shape){1, 256, 256, 3}, false));
+    fv_value out = fv_model_build(model, &g, fv_graph_input(&g, "input", (fv_shape){1, 256, 256, 3}, false), NULL);
     assert_int_equal(fv_plan_measure(&g, FV_PLAN_INFER, &out, 1, FV_NO_VALUE, &bytes), FV_OK);
     for (int i = 0; i < g.node_count; i++) sum += fv_shape_count(g.nodes[i].spec.out) * sizeof(float);
     assert_true(bytes < sum / 4);

@@ -89,7 +89,7 @@ static int setup(void **state, const golden_network *network) {
     f->input = fv_graph_input(g, "input", (fv_shape){BATCH, side, side, 3}, false);
     f->target = fv_graph_input(g, "target", (fv_shape){BATCH, side, side, classes}, false);
     f->valid = fv_graph_input(g, "valid", (fv_shape){BATCH, 1, 1, classes}, false);
-    f->logits = fv_model_build(f->model, g, f->input);
+    f->logits = fv_model_build(f->model, g, f->input, NULL);
     fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
     f->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, (fv_value[]){f->logits, f->target, f->valid});
     switch_dropout_off(g);
@@ -225,7 +225,7 @@ static void inference_plan_equals_pytorch(void **state) {
     golden_fill_params(&f->model->params, true);
     fv_graph_init(&g, &f->model->params);
     fv_value input = fv_graph_input(&g, "input", fv_graph_shape(&f->graph, f->input), false);
-    fv_value logits = fv_model_build(f->model, &g, input);
+    fv_value logits = fv_model_build(f->model, &g, input, NULL);
     assert_int_equal(fv_plan_make(&g, FV_PLAN_INFER, &logits, 1, FV_NO_VALUE, &plan), FV_OK);
     memcpy(fv_plan_data(plan, input), fv_plan_data(f->plan, f->input),
            fv_shape_count(fv_graph_shape(&g, input)) * sizeof(float));
@@ -309,7 +309,7 @@ static void check_encoder(fv_convention convention, const char *weights_name) {
     assert_int_equal(fv_model_load_encoder(model, weights), FV_OK);
     fv_graph_init(&g, &model->params);
     fv_value in = fv_graph_input(&g, "input", (fv_shape){1, 256, 256, 3}, false);
-    fv_model_build(model, &g, in);
+    fv_model_build(model, &g, in, NULL);
     for (int i = 0; i < 5; i++) keep[i] = find_value(&g, layers[i]);
     assert_int_equal(fv_plan_make(&g, FV_PLAN_INFER, keep, 5, FV_NO_VALUE, &plan), FV_OK);
     memcpy(fv_plan_data(plan, in), input, 256 * 256 * 3 * sizeof *input);

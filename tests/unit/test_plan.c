@@ -74,7 +74,7 @@ static void build(fixture *f, const char *network) {
     f->input = fv_graph_input(g, "input", (fv_shape){BATCH, SIDE, SIDE, 3}, false);
     f->target = fv_graph_input(g, "target", (fv_shape){BATCH, SIDE, SIDE, 2}, false);
     f->valid = fv_graph_input(g, "valid", (fv_shape){BATCH, 1, 1, 2}, false);
-    f->logits = fv_model_build(f->model, g, f->input);
+    f->logits = fv_model_build(f->model, g, f->input, NULL);
     fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
     f->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, (fv_value[]){f->logits, f->target, f->valid});
     assert_int_equal(fv_graph_status(g), FV_OK);

@@ -14,16 +14,26 @@ typedef enum fv_convention {
     FV_CONVENTION_TORCHVISION /* padding 1 on every side, epsilon 1e-5 */
 } fv_convention;
 
+/* What follows each convolution of unet: batch norm, or group norm (Wu and He 2018) in 8 groups, which takes its
+   statistics from each sample alone and so does the same in training and prediction. */
+typedef enum fv_norm_kind { FV_NORM_BATCH, FV_NORM_GROUP } fv_norm_kind;
+
 extern const char *const fv_convention_names[]; /* "keras", "torchvision", NULL */
-extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", NULL */
+extern const char *const fv_norm_names[];       /* "batch", "group", NULL */
+extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet",
+                                                   "wnet", NULL */
 
 #define FV_BASE_MIN 8
 #define FV_BASE_MAX 128
+#define FV_DEPTH_MIN 2
+#define FV_DEPTH_MAX 5
 
 typedef struct fv_model_spec {
     char network[32];
     double width; /* width multiplier of a MobileNetV2 encoder; 1 for other networks */
-    int base;     /* filters at full size of unet and resunet; 0: the network's default, always 0 for other networks */
+    int base;     /* filters at full size of unet, resunet and wnet; 0: the network's default, always 0 for others */
+    int depth;    /* how many times unet halves the sides; 0: the network's default, always 0 for other networks */
+    fv_norm_kind norm; /* of unet; batch norm for other networks */
     fv_convention convention;
     int classes;
     char class_names[FV_MAX_CLASSES][32]; /* "disc", "cup", "vessel" */
@@ -43,19 +53,25 @@ fv_status fv_model_classes_check(const fv_model_spec *spec);
    an encoder, base a multiple of 8 (so that channels fill vectors) in FV_BASE_MIN .. FV_BASE_MAX, or 0, for the others.
  */
 fv_status fv_model_filters_check(const fv_model_spec *spec);
-/* FV_BAD_INPUT with a sentence when network, classes, width, base, clip limit or input size do not fit. */
+/* FV_BAD_INPUT with a sentence unless depth and norm are such as the (known) network has: depth FV_DEPTH_MIN ..
+   FV_DEPTH_MAX, or 0, and any norm for unet; 0 and batch norm for the others. */
+fv_status fv_model_levels_check(const fv_model_spec *spec);
+/* FV_BAD_INPUT with a sentence when network, classes, width, base, depth, norm, clip limit or input size do not fit. */
 fv_status fv_model_spec_check(const fv_model_spec *spec);
 /* Whether the network called `name` begins with the MobileNetV2 encoder, for which there are ImageNet weights. */
 bool fv_network_has_encoder(const char *name);
-/* Sides of the input of the (known) network called `name` must be multiples of this. */
-int fv_network_step(const char *name);
-/* Declares the parameters of spec->network and draws them from `seed`. In the model's own spec, a base of 0 is replaced
-   by the network's default. */
+/* Sides of the network's input must be multiples of this: 32 for the networks with an encoder, 2^depth for unet, 16 for
+   resunet, 4 for wnet. */
+int fv_model_step(const fv_model_spec *spec);
+/* Declares the parameters of spec->network and draws them from `seed`. In the model's own spec, a base or depth of 0 is
+   replaced by the network's default. */
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
 void fv_model_free(fv_model *model);
 /* Builds the network on `input` {N, size, size, 3}; the result are logits {N, size, size, classes}. Input sides must be
- * multiples of fv_network_step(). */
-fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input);
+   multiples of fv_model_step().
+   *auxiliary (may be NULL) receives further logits of the same shape that training is to supervise too: wnet's first
+   U-Net's; FV_NO_VALUE for the other networks. */
+fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input, fv_value *auxiliary);
 
 /* Index of the class called `name`, -1 when the model has none. */
 int fv_model_class(const fv_model_spec *spec, const char *name);

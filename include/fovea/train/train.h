@@ -20,6 +20,7 @@ typedef struct fv_train_settings {
     fv_schedule schedule;
     double weight_bce, weight_dice, smooth; /* loss: op/op_list.h, segmentation_loss */
     bool dice_over_batch;
+    double weight_auxiliary;                      /* of the same loss on a network's auxiliary logits */
     int epochs, checkpoint_every, validate_every; /* epochs */
     size_t memory;                                /* bytes that the tensors of a step may take; 0: no limit */
     int patience;                                 /* epochs without a better score before stopping early; 0: never */
