@@ -81,6 +81,10 @@ static void add_noise(double deviation, uint64_t seed, float *rgb, size_t count)
     }
 }
 
+size_t fv_light_scratch_floats(int size) {
+    return 3 * (size_t)size * (size_t)size;
+}
+
 void fv_light_change(const fv_augment_draw *draw, int size, float *rgb, float *scratch) {
     size_t pixels = (size_t)size * (size_t)size;
     if (draw->contrast != 1 || draw->brightness != 0) {

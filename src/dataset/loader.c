@@ -218,7 +218,8 @@ static fv_status make_buffers(fv_loader *loader) {
                        size);
     }
     size_t input = fv_align_up(batch * 3 * plane), target = fv_align_up(batch * classes * plane);
-    size_t valid = fv_align_up(batch * classes * sizeof(float)), scratch = fv_align_up(3 * plane);
+    size_t valid = fv_align_up(batch * classes * sizeof(float));
+    size_t scratch = fv_align_up(fv_augment_scratch_floats((int)size) * sizeof(float));
     size_t bytes = RING * (input + target + valid) + (size_t)loader->workers * scratch;
     FV_TRY(fv_block_allocate(bytes, "the batches of the loader", &loader->block));
     char *place = loader->block;

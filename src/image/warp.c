@@ -6,6 +6,7 @@
 
 #include "fovea/base/cpu.h"
 #include "fovea/image/mask.h"
+#include "warp_bilinear.h"
 #include "warp_inner.h"
 
 enum { CACHE_BYTES = 1 << 20, LINE_BYTES = 64 };
@@ -21,44 +22,12 @@ int fv_warp_taps(double from, int to) {
     return (int)(half == floor(half) ? half : ceil(ratio));
 }
 
-/* Adds the image at (x, y) to sum[0 .. channels-1]. `channels` is the image's, given apart so that it is a constant
- * when inlined. */
-static inline void add_bilinear(const fv_image *image, int channels, double x, double y, float *sum) {
-    int width = image->width, height = image->height;
-    if (!(x >= 0 && y >= 0 && x < width && y < height)) return;
-    int left = (int)(x + 0.5) - 1, top = (int)(y + 0.5) - 1;
-    float right_share = (float)(x - 0.5 - left), bottom_share = (float)(y - 0.5 - top);
-    int x0 = left < 0 ? 0 : left, x1 = left + 1 < width ? left + 1 : width - 1;
-    int y0 = top < 0 ? 0 : top, y1 = top + 1 < height ? top + 1 : height - 1;
-    const uint8_t *upper = image->data + (size_t)y0 * width * channels;
-    const uint8_t *lower = image->data + (size_t)y1 * width * channels;
-    for (int c = 0; c < channels; c++) {
-        float a = upper[x0 * channels + c], b = upper[x1 * channels + c];
-        float d = lower[x0 * channels + c], e = lower[x1 * channels + c];
-        float above = a + (b - a) * right_share, below = d + (e - d) * right_share;
-        sum[c] += above + (below - above) * bottom_share;
-    }
-}
-
-/* Adds the taps of output pixel (x, y). */
-static inline void add_taps(const fv_image *image, int channels, const fv_affine *map, int x, int y, int taps,
-                            float *sum) {
-    double step = 1.0 / taps;
-    for (int j = 0; j < taps; j++) {
-        for (int i = 0; i < taps; i++) {
-            double u = x + (i + 0.5) * step, v = y + (j + 0.5) * step;
-            add_bilinear(image, channels, map->xx * u + map->xy * v + map->x0, map->yx * u + map->yy * v + map->y0,
-                         sum);
-        }
-    }
-}
-
 static inline void warp_pixels(const fv_image *image, int channels, const fv_affine *map, int y, int begin, int end,
                                int taps, float *out, int stride) {
     float tap_count = (float)taps * (float)taps;
     for (int x = begin; x < end; x++, out += stride) {
         float sum[3] = {0};
-        add_taps(image, channels, map, x, y, taps, sum);
+        fv_warp_add_taps(image, channels, map, x, y, taps, sum);
         for (int c = 0; c < channels; c++) out[c] = sum[c] / tap_count;
     }
 }

@@ -8,7 +8,7 @@
 #pragma STDC FP_CONTRACT OFF /* the bits are those of the plain version, which has no fused multiplication */
 #endif
 
-enum { PART = 64, LANES = 8 };
+enum { PART = FV_WARP_PART, LANES = 8 };
 
 /* Of up to PART pixels: the upper left neighbour, counted in pixels, and the shares of the right and lower ones. */
 typedef struct places {
@@ -16,15 +16,18 @@ typedef struct places {
     float right[PART], lower[PART];
 } places;
 
+static inline void set_place(double x, double y, int width, places *p, int i) {
+    int left = (int)(x + 0.5) - 1, top = (int)(y + 0.5) - 1;
+    p->neighbour[i] = top * width + left;
+    p->right[i] = (float)(x - 0.5 - left);
+    p->lower[i] = (float)(y - 0.5 - top);
+}
+
 static void find_places(const fv_warp_row *row, int begin, int count, places *p) {
     int width = row->image->width;
     for (int i = 0; i < count; i++) {
         double u = begin + i + 0.5;
-        double x = row->along_x * u + row->across_x + row->x0, y = row->along_y * u + row->across_y + row->y0;
-        int left = (int)(x + 0.5) - 1, top = (int)(y + 0.5) - 1;
-        p->neighbour[i] = top * width + left;
-        p->right[i] = (float)(x - 0.5 - left);
-        p->lower[i] = (float)(y - 0.5 - top);
+        set_place(row->along_x * u + row->across_x + row->x0, row->along_y * u + row->across_y + row->y0, width, p, i);
     }
 }
 
@@ -72,16 +75,26 @@ static void read_greys(const fv_image *image, const places *p, int count, float 
     }
 }
 
+static void read_places(const fv_image *image, const places *p, int count, float *out, int stride) {
+    if (image->channels == 3) {
+        read_colours(image, p, count, out, stride);
+    } else {
+        read_greys(image, p, count, out, stride);
+    }
+}
+
 void fv_warp_inner_avx2(const fv_warp_row *row, int begin, int end, float *out, int stride) {
     places p = {0}; /* lanes past the end read pixel 0 */
     for (int at = begin; at < end; at += PART, out += (size_t)PART * stride) {
         int count = end - at < PART ? end - at : PART;
         find_places(row, at, count, &p);
-        if (row->image->channels == 3) {
-            read_colours(row->image, &p, count, out, stride);
-        } else {
-            read_greys(row->image, &p, count, out, stride);
-        }
+        read_places(row->image, &p, count, out, stride);
     }
+}
+
+void fv_warp_places_avx2(const fv_image *image, const fv_warp_places *given, int count, float *out, int stride) {
+    places p = {0};
+    for (int i = 0; i < count; i++) set_place(given->x[i], given->y[i], image->width, &p, i);
+    read_places(image, &p, count, out, stride);
 }
 #endif

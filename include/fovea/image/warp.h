@@ -1,4 +1,4 @@
-/* Bilinear sampling of an image along an affine map. */
+/* Bilinear sampling of an image along an affine map, of the output as it is or bent beforehand. */
 #ifndef FOVEA_IMAGE_WARP_H
 #define FOVEA_IMAGE_WARP_H
 
@@ -23,6 +23,15 @@ fv_affine fv_affine_scale(int from, int to);
    the centre of output pixel (x, y), interpolated bilinearly between pixel centres, repeated at the rim, 0 outside the
    frame. Each output pixel is the mean of taps x taps such places spread evenly over it (1 for plain sampling). */
 void fv_warp(const fv_image *image, const fv_affine *map, int size, int taps, float *out, int stride);
+/* Shifts of the places that are read, for each output pixel {size, size}: px of the output, to the right and down. */
+typedef struct fv_bend {
+    const float *x, *y;
+} fv_bend;
+
+/* fv_warp() of a bent output: the map is asked for the centre of output pixel (x, y) plus its shift (with taps: each
+   tap moved by the shift of its pixel). The same bits on every CPU; without shifts those of fv_warp(). */
+void fv_warp_bent(const fv_image *image, const fv_affine *map, const fv_bend *bend, int size, int taps, float *out,
+                  int stride);
 /* taps for sampling a window whose longer side is `from` px to side `to` so that no pixel is passed over: 1 up to from
    = 2 to; beyond, ceil(from / to), or half of it where from / to is even. A whole from / to gives the exact mean of
    each block of pixels. */
