@@ -149,26 +149,28 @@ static void draw_best(const fv_canvas *canvas, const fv_chart *chart, const axes
     fv_canvas_text(canvas, centre - half, a->plot.y - 5, text, &style);
 }
 
-/* The values between gaps as connected lines; a value alone between gaps is a point. */
+/* Known values as connected lines; where some are missing each known one is marked, so that it is seen what was
+   measured. */
 static void draw_series(const fv_canvas *canvas, const fv_chart *chart, const fv_series *series, const axes *a) {
     cairo_t *cr = canvas->cr;
     fv_canvas_set_colour(canvas, series->colour, 1);
     cairo_set_line_width(cr, 2);
     bool connected = false;
+    int known = 0;
     for (int i = 0; i < chart->count; i++) {
+        if (isnan(series->values[i])) continue;
         const bool now = drawable(series->values[i]);
         const double x = x_px(a, place(chart, i)), y = now ? y_px(a, series->values[i]) : 0;
         if (now && connected) cairo_line_to(cr, x, y);
         if (now && !connected) cairo_move_to(cr, x, y);
         connected = now;
+        known += now;
     }
     cairo_stroke(cr);
+    if (known > MARKED_VALUES && known == chart->count) return;
     for (int i = 0; i < chart->count; i++) {
         if (!drawable(series->values[i])) continue;
-        const bool alone =
-            (i == 0 || !drawable(series->values[i - 1])) && (i + 1 == chart->count || !drawable(series->values[i + 1]));
-        if (!alone && chart->count > MARKED_VALUES) continue;
-        cairo_arc(cr, x_px(a, place(chart, i)), y_px(a, series->values[i]), alone ? 3.5 : 2.5, 0, 2 * M_PI);
+        cairo_arc(cr, x_px(a, place(chart, i)), y_px(a, series->values[i]), known == 1 ? 3.5 : 2.5, 0, 2 * M_PI);
         cairo_fill(cr);
     }
 }

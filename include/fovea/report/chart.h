@@ -6,7 +6,7 @@
 
 #include "fovea/base/status.h"
 
-/* One curve. Values that are not finite are gaps: the line is interrupted there. */
+/* One curve. NAN: not measured there, its neighbours are connected. The line is interrupted at infinite values. */
 typedef struct fv_series {
     const char *name;
     uint32_t colour;      /* 0xRRGGBB */
