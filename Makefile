@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader bench-augment format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -128,6 +128,9 @@ bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (P
 
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
+
+bench-augment: $(BUILD)/slow/augment_times ## time of an augmented sample, change by change: docs/results/augment.md
+	@$< >$(BUILD)/augment.md && mv $(BUILD)/augment.md docs/results/augment.md && cat docs/results/augment.md
 
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')

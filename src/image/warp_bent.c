@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdbool.h>
 
 #include "fovea/base/cpu.h"
@@ -21,31 +20,48 @@ typedef struct extent {
     double x0, y0, x1, y1;
 } extent;
 
+/* Behind a part's last pixel its place is repeated. */
 static void find_places(const bent_part *part, fv_warp_places *places) {
     const fv_affine *map = part->map;
-    for (int i = 0; i < part->count; i++) {
+    int count = part->count;
+    for (int i = 0; i < count; i++) {
         double u = part->x + i + 0.5 + part->shift_x[i], v = part->y + 0.5 + part->shift_y[i];
         places->x[i] = map->xx * u + map->xy * v + map->x0;
         places->y[i] = map->yx * u + map->yy * v + map->y0;
     }
-}
-
-static extent extent_of(const fv_warp_places *places, int count) {
-    double x0 = INFINITY, y0 = INFINITY, x1 = -INFINITY, y1 = -INFINITY;
-#pragma omp simd reduction(min : x0, y0) reduction(max : x1, y1)
-    for (int i = 0; i < count; i++) {
-        double x = places->x[i], y = places->y[i];
-        x0 = x < x0 ? x : x0;
-        y0 = y < y0 ? y : y0;
-        x1 = x > x1 ? x : x1;
-        y1 = y > y1 ? y : y1;
+    for (int i = count; i < FV_WARP_PART; i++) {
+        places->x[i] = places->x[count - 1];
+        places->y[i] = places->y[count - 1];
     }
-    return (extent){x0, y0, x1, y1};
 }
 
-/* The bounds of fv_warp_places_avx2(). */
-static bool is_inner(const fv_image *image, const extent *e) {
-    return e->x0 >= 0.5 && e->y0 >= 0.5 && e->x1 < image->width - 3 && e->y1 < image->height - 1;
+/* In the form that becomes one instruction. */
+static inline double lesser(double a, double b) {
+    return a < b ? a : b;
+}
+
+static inline double greater(double a, double b) {
+    return a > b ? a : b;
+}
+
+/* Smallest and largest of FV_WARP_PART values, the even and the odd ones apart, so that fewer wait for each other. */
+static void find_range(const double *values, double *low, double *high) {
+    double least = values[0], most = values[0], least_odd = values[1], most_odd = values[1];
+    for (int i = 2; i < FV_WARP_PART; i += 2) {
+        least = lesser(values[i], least);
+        most = greater(values[i], most);
+        least_odd = lesser(values[i + 1], least_odd);
+        most_odd = greater(values[i + 1], most_odd);
+    }
+    *low = lesser(least, least_odd);
+    *high = greater(most, most_odd);
+}
+
+static extent extent_of(const fv_warp_places *places) {
+    extent e;
+    find_range(places->x, &e.x0, &e.x1);
+    find_range(places->y, &e.y0, &e.y1);
+    return e;
 }
 
 /* The neighbours of a place lie less than a pixel from it. */
@@ -62,31 +78,37 @@ static inline void read_places(const bent_part *part, const fv_warp_places *plac
     }
 }
 
-static bool read_many_at_a_time(const bent_part *part, const fv_warp_places *places, const extent *e) {
+#if defined(__x86_64__)
+/* The bounds of fv_warp_places_avx2(). */
+static bool is_inner(const fv_image *image, const extent *e) {
+    return e->x0 >= 0.5 && e->y0 >= 0.5 && e->x1 < image->width - 3 && e->y1 < image->height - 1;
+}
+#endif
+
+static void read_part(const bent_part *part, const fv_warp_places *places, const extent *e) {
 #if defined(__x86_64__)
     if (is_inner(part->image, e) && fv_cpu() >= FV_CPU_AVX2) {
         fv_warp_places_avx2(part->image, places, part->count, part->out, part->stride);
-        return true;
+        return;
     }
 #else
-    (void)is_inner, (void)part, (void)places, (void)e;
+    (void)e;
 #endif
-    return false;
+    if (part->image->channels == 1)
+        read_places(part, places, 1);
+    else
+        read_places(part, places, 3);
 }
 
 /* A tap a pixel. `box` is what of a mask is set. */
 static void sample_once(const bent_part *part, const fv_box *box) {
     fv_warp_places places;
     find_places(part, &places);
-    extent e = extent_of(&places, part->count);
-    bool is_grey = part->image->channels == 1;
-    if (is_grey && is_off(box, &e)) {
+    extent e = extent_of(&places);
+    if (part->image->channels == 1 && is_off(box, &e)) {
         for (int i = 0; i < part->count; i++) part->out[(size_t)i * (size_t)part->stride] = 0;
-    } else if (!read_many_at_a_time(part, &places, &e)) {
-        if (is_grey)
-            read_places(part, &places, 1);
-        else
-            read_places(part, &places, 3);
+    } else {
+        read_part(part, &places, &e);
     }
 }
 
