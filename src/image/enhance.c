@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "enhance_steps.h"
 #include "fovea/image/clahe.h"
+#include "fovea/image/mask.h"
 
 const char *const fv_enhance_step_names[] = {"green", "clahe",       "lab_clahe", "unsharp", "stretch",
                                              "fov",   "standardise", "local",     NULL};
@@ -54,10 +56,100 @@ bool fv_enhance_needs_fov(const fv_enhance *enhance) {
            fv_enhance_has(enhance, FV_ENHANCE_STANDARDISE) || fv_enhance_has(enhance, FV_ENHANCE_LOCAL);
 }
 
-fv_status fv_enhance_apply(const fv_enhance *enhance, fv_image *rgb, const fv_image *fov) {
-    (void)fov;
-    for (int i = 0; i < enhance->count; i++)
-        if (enhance->steps[i] == FV_ENHANCE_LAB_CLAHE)
-            FV_TRY(fv_clahe_lab(rgb, enhance->clahe_clip, enhance->clahe_tiles));
+static fv_status check_range(const char *what, double value, double low, double high) {
+    if (value >= low && value <= high) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "enhancement: %s is %g, expected %g..%g", what, value, low, high);
+}
+
+static fv_status check(const fv_enhance *enhance, const fv_image *rgb, const fv_image *fov) {
+    if (!rgb->data || rgb->channels != 3) {
+        return fv_fail(FV_BAD_INPUT, "enhancement: the image has %d channels, expected 3",
+                       rgb->data ? rgb->channels : 0);
+    }
+    if (fov && (fov->channels != 1 || fov->width != rgb->width || fov->height != rgb->height)) {
+        return fv_fail(FV_BAD_INPUT,
+                       "enhancement: the field of view is %d x %d with %d channels, expected a mask of the "
+                       "photograph's %d x %d",
+                       fov->width, fov->height, fov->channels, rgb->width, rgb->height);
+    }
+    FV_TRY(check_range("the unsharp mask's amount", enhance->unsharp_amount, 0, 10));
+    FV_TRY(check_range("the unsharp mask's sigma", enhance->unsharp_sigma, 0.1, FV_UNSHARP_MAX_SIGMA));
+    FV_TRY(check_range("the local neighbourhood's sigma", enhance->local_sigma, 1, FV_LOCAL_MAX_SIGMA));
+    if (fov && fv_enhance_needs_fov(enhance) && fv_mask_count(fov) == 0) {
+        return fv_fail(FV_BAD_INPUT, "enhancement: the field of view is empty; give a mask that is white where the "
+                                     "retina is, or none");
+    }
     return FV_OK;
+}
+
+/* Replaces the image by one with another number of channels: of three the green one is kept, one is repeated. */
+static fv_status change_channels(fv_image *image, int channels) {
+    if (image->channels == channels) return FV_OK;
+    fv_image changed;
+    FV_TRY(fv_image_make_unset(image->width, image->height, channels, &changed));
+    size_t count = (size_t)image->width * (size_t)image->height;
+    for (size_t i = 0; i < count; i++) {
+        if (channels == 1)
+            changed.data[i] = image->data[3 * i + 1];
+        else
+            memset(changed.data + 3 * i, image->data[i], 3);
+    }
+    fv_image_free(image);
+    *image = changed;
+    return FV_OK;
+}
+
+static fv_status clahe_each(const fv_enhance *enhance, fv_image *image) {
+    if (image->channels == 1) return fv_clahe(image, enhance->clahe_clip, enhance->clahe_tiles);
+    fv_image plane;
+    FV_TRY(fv_image_make_unset(image->width, image->height, 1, &plane));
+    size_t count = (size_t)image->width * (size_t)image->height;
+    fv_status status = FV_OK;
+    for (size_t c = 0; c < 3 && status == FV_OK; c++) {
+        for (size_t i = 0; i < count; i++) plane.data[i] = image->data[3 * i + c];
+        status = fv_clahe(&plane, enhance->clahe_clip, enhance->clahe_tiles);
+        for (size_t i = 0; i < count; i++) image->data[3 * i + c] = plane.data[i];
+    }
+    fv_image_free(&plane);
+    return status;
+}
+
+static fv_status apply_step(const fv_enhance *enhance, fv_enhance_step step, fv_image *image, const fv_image *fov) {
+    switch (step) {
+    case FV_ENHANCE_GREEN:
+        return change_channels(image, 1);
+    case FV_ENHANCE_CLAHE:
+        return clahe_each(enhance, image);
+    case FV_ENHANCE_LAB_CLAHE:
+        FV_TRY(change_channels(image, 3));
+        return fv_clahe_lab(image, enhance->clahe_clip, enhance->clahe_tiles);
+    case FV_ENHANCE_UNSHARP:
+        return fv_unsharp(image, enhance->unsharp_amount, enhance->unsharp_sigma);
+    case FV_ENHANCE_STRETCH:
+        fv_levels_stretch(image, fov);
+        break;
+    case FV_ENHANCE_FOV:
+        fv_levels_outside(image, fov, 0);
+        break;
+    case FV_ENHANCE_STANDARDISE:
+        fv_levels_standardise(image, fov);
+        break;
+    case FV_ENHANCE_LOCAL:
+        return fv_local_normalise(image, fov, enhance->local_sigma);
+    }
+    return FV_OK;
+}
+
+/* Behind `green` one channel is worked on instead of three equal ones. The photograph is left as it was on failure. */
+fv_status fv_enhance_apply(const fv_enhance *enhance, fv_image *rgb, const fv_image *fov) {
+    FV_TRY(check(enhance, rgb, fov));
+    fv_image work;
+    FV_TRY(fv_image_copy(rgb, &work));
+    fv_status status = FV_OK;
+    for (int i = 0; i < enhance->count && status == FV_OK; i++)
+        status = apply_step(enhance, enhance->steps[i], &work, fov);
+    if (status == FV_OK) status = change_channels(&work, 3);
+    if (status == FV_OK) memcpy(rgb->data, work.data, (size_t)rgb->width * (size_t)rgb->height * 3);
+    fv_image_free(&work);
+    return status;
 }
