@@ -24,13 +24,20 @@ static int reflect(int i, int count) {
     return phase < count ? phase : period - phase;
 }
 
-/* OpenCV's width for 8-bit images: round(6 sigma + 1), made odd. */
+/* As OpenCV's for 8-bit images: round(6 sigma + 1) taps, made odd; weights are multiples of 1/256, what each loses is
+   passed on to the next one inwards, and the middle makes the sum 1. Two passes of such sums are exact in a float. */
 static void make_weights(unsharp *job, double sigma) {
     job->taps = (int)lrint(6 * sigma + 1) | 1;
     job->radius = job->taps / 2;
-    double sum = 0;
+    double sum = 0, lost = 0, middle = 256;
     for (int k = -job->radius; k <= job->radius; k++) sum += exp(-0.5 * k * k / (sigma * sigma));
-    for (int k = 0; k <= job->radius; k++) job->weights[k] = (float)(exp(-0.5 * k * k / (sigma * sigma)) / sum);
+    for (int k = job->radius; k > 0; k--) {
+        double exact = 256 * exp(-0.5 * k * k / (sigma * sigma)) / sum + lost, rounded = rint(exact);
+        lost = exact - rounded;
+        middle -= 2 * rounded;
+        job->weights[k] = (float)(rounded / 256);
+    }
+    job->weights[0] = (float)(middle / 256);
 }
 
 static void blur_sideways(const unsharp *job, int y) {
@@ -71,7 +78,7 @@ static void blur_downwards(const unsharp *job, int y) {
 /* The blur is rounded to a level first, as OpenCV's is. */
 static void sharpen_row(const float *blurred, int length, float amount, uint8_t *row) {
     for (int i = 0; i < length; i++) {
-        float level = (1 + amount) * (float)row[i] - amount * rintf(blurred[i]);
+        float level = (1 + amount) * (float)row[i] - amount * floorf(blurred[i] + 0.5F);
         row[i] = (uint8_t)lrintf(level < 0 ? 0 : level > 255 ? 255 : level);
     }
 }

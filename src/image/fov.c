@@ -8,14 +8,14 @@
 #include "fovea/base/memory.h"
 #include "fovea/image/mask.h"
 
-enum { LEVELS = 256, DARK = 10 /* grey level up to which a usual photograph's rim goes */ };
+enum { LEVELS = 256, DARK = 10 /* grey level up to which a usual photograph's rim goes */, BRIGHTEST_RIM = 40 };
 
-#define THIN_SHARE 0.01     /* of the shorter side: what is thinner (letters, a line of noise) is no retina */
-#define CONCAVE_SHARE 0.005 /* of the area: a rim more ragged than this has been bitten by a shadow */
-#define LEAST_SOLID 0.6     /* of its hull: less is no disc with bites, so it stays as it is */
-#define WHOLE_SHARE 0.99    /* of the frame */
-#define SMALL_SHARE 0.35    /* of the frame: less than a disc leaves, so the photograph is dark */
-#define RISE 0.15           /* threshold of unusual photographs, from the rim's level to the retina's */
+#define THIN_SHARE 0.01      /* of the shorter side: what is thinner (letters, a line of noise) is no retina */
+#define CONCAVE_SHARE 0.0075 /* of the area: a rim more ragged than this has been bitten by a shadow */
+#define LEAST_SOLID 0.6      /* of its hull: less is no disc with bites, so it stays as it is */
+#define WHOLE_SHARE 0.99     /* of the frame */
+#define SMALL_SHARE 0.35     /* of the frame: less than a disc leaves, so the photograph is dark */
+#define RISE 0.15            /* threshold of unusual photographs, from the rim's level to the retina's */
 
 /* As cv2.COLOR_RGB2GRAY. */
 static uint8_t grey_level(const uint8_t *pixel, int channels) {
@@ -181,7 +181,7 @@ static fv_status mend_bites(fv_image *mask) {
 
 /* Threshold of a photograph whose rim is noisy or whose retina is dark; -1 when no rim is darker than the retina. */
 static int unusual_threshold(int rim, int retina) {
-    if (2 * rim > retina) return -1;
+    if (rim > BRIGHTEST_RIM || 4 * rim > retina) return -1;
     return rim + (int)(RISE * (retina - rim));
 }
 
