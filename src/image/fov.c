@@ -8,7 +8,7 @@
 #include "fovea/base/memory.h"
 #include "fovea/image/mask.h"
 
-enum { LEVELS = 256, DARK = 10 /* grey level up to which a usual photograph's rim goes */, BRIGHTEST_RIM = 40 };
+enum { LEVELS = 256, DARK = 10 /* grey level up to which a usual photograph's rim goes */, BRIGHTEST_RIM = 25 };
 
 #define THIN_SHARE 0.01      /* of the shorter side: what is thinner (letters, a line of noise) is no retina */
 #define CONCAVE_SHARE 0.0075 /* of the area: a rim more ragged than this has been bitten by a shadow */
@@ -108,7 +108,7 @@ static fv_status keep_disc(fv_image *mask, fv_image *scratch, fv_image *core) {
     FV_TRY(filter_box(mask, radius, true, scratch));
     if (fv_mask_count(scratch) == 0) memcpy(scratch->data, mask->data, (size_t)mask->width * (size_t)mask->height);
     FV_TRY(fv_mask_keep_largest(scratch));
-    FV_TRY(filter_box(scratch, radius + 1, false, core));
+    FV_TRY(filter_box(scratch, 2 * radius + 1, false, core));
     fv_mask_and(mask, core);
     FV_TRY(fv_mask_keep_largest(mask));
     return fv_mask_fill_holes(mask);
@@ -136,12 +136,15 @@ static int find_corners(const int *ends, int height, int side, point *corners) {
     return count;
 }
 
-/* Moves the ends of rows onto the lines between the corners. */
-static void move_to_corners(const point *corners, int count, int *ends) {
+/* Moves the ends of rows onto the lines between the corners, to the last pixel inside. */
+static void move_to_corners(const point *corners, int count, int side, int *ends) {
     for (int i = 0; i + 1 < count; i++) {
         point a = corners[i], b = corners[i + 1];
-        for (int y = a.y; y <= b.y; y++)
-            ends[y] = (int)(a.x + ((int64_t)(b.x - a.x) * (y - a.y) * 2 + (b.y - a.y)) / (2 * (int64_t)(b.y - a.y)));
+        int64_t down = b.y - a.y;
+        for (int y = a.y; y <= b.y; y++) {
+            int64_t inwards = (int64_t)side * (b.x - a.x) * (y - a.y); /* times down; rounded up */
+            ends[y] = a.x + side * (int)(inwards > 0 ? (inwards + down - 1) / down : -(-inwards / down));
+        }
     }
 }
 
@@ -164,8 +167,8 @@ static fv_status mend_bites(fv_image *mask) {
     point *corners = fv_allocate(height, sizeof *corners, "corners of a mask");
     if (left && corners) {
         find_ends(mask, left, right);
-        move_to_corners(corners, find_corners(left, mask->height, 1, corners), left);
-        move_to_corners(corners, find_corners(right, mask->height, -1, corners), right);
+        move_to_corners(corners, find_corners(left, mask->height, 1, corners), 1, left);
+        move_to_corners(corners, find_corners(right, mask->height, -1, corners), -1, right);
         int64_t area = fv_mask_count(mask), hull = 0;
         for (size_t y = 0; y < height; y++) hull += left[y] < 0 ? 0 : right[y] - left[y] + 1;
         double solid = (double)area / (double)hull;
