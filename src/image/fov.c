@@ -10,12 +10,12 @@
 
 enum { LEVELS = 256, DARK = 10 /* grey level up to which a usual photograph's rim goes */, BRIGHTEST_RIM = 25 };
 
-#define THIN_SHARE 0.01      /* of the shorter side: what is thinner (letters, a line of noise) is no retina */
-#define CONCAVE_SHARE 0.0075 /* of the area: a rim more ragged than this has been bitten by a shadow */
-#define LEAST_SOLID 0.6      /* of its hull: less is no disc with bites, so it stays as it is */
-#define WHOLE_SHARE 0.99     /* of the frame */
-#define SMALL_SHARE 0.35     /* of the frame: less than a disc leaves, so the photograph is dark */
-#define RISE 0.15            /* threshold of unusual photographs, from the rim's level to the retina's */
+#define THIN_SHARE 0.01     /* of the shorter side: what is thinner (letters, a line of noise) is no retina */
+#define CONCAVE_SHARE 0.015 /* of the area: a rim more ragged than this has been bitten by a shadow */
+#define LEAST_SOLID 0.6     /* of its hull: less is no disc with bites, so it stays as it is */
+#define WHOLE_SHARE 0.99    /* of the frame */
+#define SMALL_SHARE 0.35    /* of the frame: less than a disc leaves, so the photograph is dark */
+#define RISE 0.15           /* threshold of unusual photographs, from the rim's level to the retina's */
 
 /* As cv2.COLOR_RGB2GRAY. */
 static uint8_t grey_level(const uint8_t *pixel, int channels) {
