@@ -23,12 +23,18 @@ static int step_find(const char *word) {
 
 fv_status fv_enhance_parse(const char *text, fv_enhance *enhance) {
     char words[256], *rest = NULL;
-    snprintf(words, sizeof words, "%s", text);
     enhance->count = 0;
+    if ((size_t)snprintf(words, sizeof words, "%s", text) >= sizeof words)
+        return fv_fail(FV_BAD_INPUT, "a chain of enhancement of more than %zu letters", sizeof words - 1);
     if (strcmp(text, "none") == 0) return FV_OK;
     for (char *word = strtok_r(words, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
         int step = step_find(word);
-        if (step < 0) return fv_fail(FV_BAD_INPUT, "\"%.40s\" is no step of enhancement", word);
+        if (step < 0)
+            return fv_fail(
+                FV_BAD_INPUT,
+                "\"%.40s\" is no step of enhancement; there are green, clahe, lab_clahe, unsharp, stretch, fov, "
+                "standardise, local",
+                word);
         if (enhance->count == FV_ENHANCE_MAX_STEPS)
             return fv_fail(FV_BAD_INPUT, "more than %d steps of enhancement", FV_ENHANCE_MAX_STEPS);
         enhance->steps[enhance->count++] = (fv_enhance_step)step;

@@ -172,6 +172,10 @@ static void wrong_input_is_explained(void **state) {
     assert_int_equal(fv_enhance_parse("green sharpen", &enhance), FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "\"sharpen\""));
     assert_int_equal(fv_enhance_parse("fov fov fov fov fov fov fov fov fov", &enhance), FV_BAD_INPUT);
+    char endless[400];
+    memset(endless, ' ', sizeof endless - 1);
+    endless[sizeof endless - 1] = 0;
+    assert_int_equal(fv_enhance_parse(endless, &enhance), FV_BAD_INPUT);
     assert_int_equal(fv_enhance_parse("local", &enhance), FV_OK);
     fv_image image = synthetic(), mask = disc_mask(), other;
     assert_int_equal(fv_image_make(8, 8, 1, &other), FV_OK);
