@@ -21,7 +21,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "..", "tools", "peers"))
 import networks  # noqa: E402
 from losses import Loss  # noqa: E402
-from networks import parameters  # noqa: E402
+from networks import from_fovea, parameters  # noqa: E402
 
 BATCH = 2
 STEPS = 10
@@ -71,16 +71,6 @@ def to_fovea(tensor, module):
     if t.dim() == 4:
         t = t.permute(2, 3, 0, 1) if isinstance(module, torch.nn.ConvTranspose2d) else t.permute(2, 3, 1, 0)
     return t.contiguous().reshape(-1).double().numpy().copy()
-
-
-def from_fovea(values, tensor, module):
-    """The inverse: flat values in the shape of PyTorch's tensor."""
-    if tensor.dim() != 4:
-        return values.reshape(tensor.shape)
-    a, b, kh, kw = tensor.shape
-    if isinstance(module, torch.nn.ConvTranspose2d):  # IOHW
-        return values.reshape(kh, kw, a, b).permute(2, 3, 0, 1)
-    return values.reshape(kh, kw, b, a).permute(3, 2, 0, 1)  # OIHW
 
 
 def fan_in(shape, module):

@@ -321,6 +321,16 @@ def parameters(net):
             yield f"{layer}.var", module.running_var, module
 
 
+def from_fovea(values, tensor, module):
+    """Flat values in fovea's layout, in the shape of PyTorch's tensor."""
+    if tensor.dim() != 4:
+        return values.reshape(tensor.shape)
+    a, b, kh, kw = tensor.shape
+    if isinstance(module, nn.ConvTranspose2d):  # IOHW
+        return values.reshape(kh, kw, a, b).permute(2, 3, 0, 1)
+    return values.reshape(kh, kw, b, a).permute(3, 2, 0, 1)  # OIHW
+
+
 def main():
     for name, make in NETWORKS.items():
         net = make()
