@@ -64,7 +64,8 @@ def network(folder):
 
 def loss_of(section):
     return Loss(bce=section.getfloat("bce"), dice=section.getfloat("dice"), focal=section.getfloat("focal", 0), smooth=section.getfloat("smooth"),
-                dice_over_batch=section.getboolean("dice_over_batch"), auxiliary=section.getfloat("auxiliary"))
+                dice_over_batch=section.getboolean("dice_over_batch"), focal_alpha=section.getfloat("focal_alpha", 0.25),
+                focal_gamma=section.getfloat("focal_gamma", 2), auxiliary=section.getfloat("auxiliary"))
 
 
 def optimiser(net, section):
