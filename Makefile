@@ -39,6 +39,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 GRAD_SOURCES := $(wildcard tests/grad/test_*.c)
 UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
 KERNEL_HELPERS := $(filter tests/unit/kernel_%,$(UNIT_HELPERS))
+SLOW_HELPERS := tests/slow/training_rig.c
 GRAD_HELPERS := $(filter-out $(GRAD_SOURCES),$(wildcard tests/grad/*.c))
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
@@ -47,7 +48,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader bench-augment format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader bench-augment format torch-curve clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -117,6 +118,10 @@ PEERS ?=
 bench-peers: all ## beside PyTorch and ONNX Runtime, half an hour: docs/results/performance.md; PEERS="--only unet --quick" passes options on
 	@BUILD=$(BUILD) tools/bench_peers.py $(PEERS)
 
+torch-curve: $(BUILD)/slow/training_dump ## the same training by fovea and by PyTorch, loss by loss: docs/results/vessels_torch_curve.md (DRIVE and FIVES below FOVEA_DATA); CURVE="train.epochs=1"
+	@BUILD=$(BUILD) tools/torch_curve.py $(CURVE)
+
+CURVE ?=
 PYTHON ?= python3
 PHOTO ?= $(or $(FOVEA_DATA),../shared/data)/drishti/images/drishtiGS_001.jpg
 MODEL ?= runs/od_oc_drishti
@@ -171,7 +176,7 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(B
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 
-$(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(BUILD)/libfovea.a
+$(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 

@@ -70,9 +70,7 @@ static winograd_plan plan_of(const fv_window *w, int c_in, int c_out) {
 }
 
 bool fv_winograd_accepts(const fv_window *w, int c_in, int c_out) {
-    bool fits =
-        w->kernel_h == 3 && w->kernel_w == 3 && w->stride == 1 && w->dilation == 1 && w->top <= 2 && w->left <= 2;
-    return fits && c_in >= 8 && c_out >= 8 && w->out_h >= 3 && w->out_w >= 3;
+    return fv_window_is_3x3(w) && c_in >= 8 && c_out >= 8 && w->out_h >= 3 && w->out_w >= 3;
 }
 
 size_t fv_winograd_work(const fv_window *w, int c_in, int c_out) {
@@ -80,21 +78,10 @@ size_t fv_winograd_work(const fv_window *w, int c_in, int c_out) {
     return plan.weight_bytes + plan.input_bytes + plan.slots_bytes + (size_t)fv_threads() * plan.worker_bytes;
 }
 
-fv_window fv_winograd_backward_window(const fv_window *w) {
-    fv_window back = *w;
-    back.in_h = w->out_h;
-    back.in_w = w->out_w;
-    back.out_h = w->in_h;
-    back.out_w = w->in_w;
-    back.top = 2 - w->top;
-    back.left = 2 - w->left;
-    return back;
-}
-
 /* Running ----------------------------------------------------------------------------------------------- */
 
 typedef struct winograd_task {
-    const fv_winograd_product *product;
+    const fv_conv3x3_product *product;
     const fv_winograd_transforms *transforms;
     const fv_gemm_tiles *tiles;
     winograd_plan plan;
@@ -132,7 +119,7 @@ static worker_memory memory_of(const winograd_task *task, int worker) {
 #define TURN 16 /* rows and columns turned at once: a cache line of each */
 
 /* The block [c, c + channels) x [f, f + filters) of {3,3,c_out,c_in} as {9, channels, filters}. */
-static void turn_block(const fv_winograd_product *p, int c, int channels, int f, int filters, fv_real *turned) {
+static void turn_block(const fv_conv3x3_product *p, int c, int channels, int f, int filters, fv_real *turned) {
     for (int tap = 0; tap < 9; tap++, turned += (int64_t)channels * filters) {
         const fv_real *from = p->weight + ((int64_t)tap * p->c_out + f) * p->c_in + c;
         for (int i = 0; i < channels; i += TURN)
@@ -145,7 +132,7 @@ static void turn_block(const fv_winograd_product *p, int c, int channels, int f,
 /* The weights of some channels and, up to two panels, filters. */
 static void transform_weights(const winograd_task *task, int c, int channels, int f, int filters, fv_real *turned,
                               fv_real *packed) {
-    const fv_winograd_product *p = task->product;
+    const fv_conv3x3_product *p = task->product;
     fv_winograd_taps taps = {
         p->weight + (int64_t)c * p->c_out + f, (int64_t)p->c_in * p->c_out, p->c_out, channels, filters, false};
     if (p->backward) {
@@ -196,7 +183,7 @@ static void multiply_planes(const winograd_task *task, int64_t tiles, const fv_w
 /* Filters [first, first + filters) of a group from the planes to the picture. */
 static void finish_group(const winograd_task *task, int64_t group, int first, int filters,
                          const worker_memory *memory) {
-    const fv_winograd_product *p = task->product;
+    const fv_conv3x3_product *p = task->product;
     int64_t begin = group * task->plan.group, end = group_end(task, group);
     fv_winograd_planes results = results_of(task, memory);
     fv_gemm_result result = fv_gemm_result_at(&p->result, 0, first);
@@ -210,7 +197,7 @@ static void finish_group(const winograd_task *task, int64_t group, int first, in
 
 static void fused_task(void *context, int64_t group, int worker) {
     const winograd_task *task = context;
-    const fv_winograd_product *p = task->product;
+    const fv_conv3x3_product *p = task->product;
     worker_memory memory = memory_of(task, worker);
     int64_t begin = group * task->plan.group, end = group_end(task, group);
     fv_winograd_planes input = planes_of(memory.rest, task->plan.group, p->c_in), results = results_of(task, &memory);
@@ -222,7 +209,7 @@ static void fused_task(void *context, int64_t group, int worker) {
 static void input_task(void *context, int64_t index, int worker) {
     (void)worker;
     const winograd_task *task = context;
-    const fv_winograd_product *p = task->product;
+    const fv_conv3x3_product *p = task->product;
     int64_t first = task->stage * task->plan.group, last = smaller(first + task->plan.group, task->plan.tiles);
     int64_t begin = first + index * STAGE_TILES, end = smaller(begin + STAGE_TILES, last);
     fv_winograd_planes input = planes_of(task->input, task->plan.group, p->c_in);
@@ -254,7 +241,7 @@ static void run_staged(winograd_task *task) {
     }
 }
 
-void fv_winograd_run(const fv_winograd_product *p) {
+void fv_winograd_run(const fv_conv3x3_product *p) {
     winograd_task task = {.product = p,
                           .transforms = fv_winograd_transforms_choose(),
                           .tiles = fv_gemm_tiles_choose(),

@@ -55,7 +55,7 @@ size_t fv_winograd_weight_work(const fv_window *w, int c_in, int c_out) {
 }
 
 typedef struct weight_task {
-    const fv_winograd_weight *product;
+    const fv_conv3x3_weight *product;
     const fv_winograd_transforms *transforms;
     const fv_gemm_tiles *tiles;
     weight_plan plan;
@@ -90,7 +90,7 @@ static fv_norm_map channels_of_map(const fv_norm_map *map, int c) {
 /* sums{channels, filters} (+)= input^T gradient of tiles [begin, end) in every plane. */
 static void add_tiles(const weight_task *task, const block *b, int64_t begin, int64_t end, char *planes, bool add,
                       const fv_winograd_planes *sums) {
-    const fv_winograd_weight *p = task->product;
+    const fv_conv3x3_weight *p = task->product;
     fv_winograd_planes input = planes_of((fv_real *)(void *)planes, task->plan.group, task->plan.block_c);
     fv_winograd_planes gradient =
         planes_of((fv_real *)(void *)(planes + task->plan.input_bytes), task->plan.group, task->plan.block_f);
@@ -109,7 +109,7 @@ static void add_tiles(const weight_task *task, const block *b, int64_t begin, in
 
 /* Channels [first, first + channels) of a block from its sums to the gradient. */
 static void finish(const weight_task *task, const block *b, int first, int channels, const fv_winograd_planes *sums) {
-    const fv_winograd_weight *p = task->product;
+    const fv_conv3x3_weight *p = task->product;
     fv_winograd_planes rows = *sums;
     rows.data += first * rows.row_size;
     task->transforms->weight_gradient(&rows, channels, b->filters, p->c_in, p->c_out, p->add,
@@ -149,7 +149,7 @@ static void sum_task(void *context, int64_t index, int worker) {
     finish(task, &b, first, channels, &sums);
 }
 
-void fv_winograd_weight_run(const fv_winograd_weight *p) {
+void fv_winograd_weight_run(const fv_conv3x3_weight *p) {
     weight_task task = {.product = p,
                         .transforms = fv_winograd_transforms_choose(),
                         .tiles = fv_gemm_tiles_choose(),

@@ -3,6 +3,7 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
+#include "fovea/kernel/conv_narrow.h"
 #include "fovea/kernel/gemm.h"
 #include "fovea/kernel/moments.h"
 #include "fovea/kernel/separable.h"
@@ -58,16 +59,29 @@ static int group_out(const fv_op_spec *spec) {
     return spec->in[WEIGHT].c / spec->attributes.groups;
 }
 
-/* Which kernel a convolution runs on: a matrix product of the whole tensor, Winograd's way, or windows that are
- * gathered.
- */
-typedef enum conv_way { WAY_POINTWISE, WAY_WINOGRAD, WAY_GATHERED } conv_way;
+/* Which kernel a convolution runs on: a matrix product of the whole tensor, Winograd's way, that of few channels, or
+   windows that are gathered. */
+typedef enum conv_way { WAY_POINTWISE, WAY_WINOGRAD, WAY_NARROW, WAY_GATHERED } conv_way;
 
-static conv_way way_of(const fv_op_spec *spec) {
+static conv_way way_of_window(const fv_op_spec *spec, const fv_window *window, int c_in, int c_out) {
     if (is_pointwise(spec)) return WAY_POINTWISE;
+    if (spec->attributes.groups > 1) return WAY_GATHERED;
+    if (fv_conv_narrow_accepts(window, c_in, c_out)) return WAY_NARROW;
+    return fv_winograd_accepts(window, c_in, c_out) ? WAY_WINOGRAD : WAY_GATHERED;
+}
+
+/* Of the results, and of the weight's gradient. */
+static conv_way way_of(const fv_op_spec *spec) {
     fv_window window = fv_op_window(spec);
-    bool whole = spec->attributes.groups == 1;
-    return whole && fv_winograd_accepts(&window, spec->in[INPUT].c, spec->out.c) ? WAY_WINOGRAD : WAY_GATHERED;
+    return way_of_window(spec, &window, spec->in[INPUT].c, spec->out.c);
+}
+
+/* Of the input's gradient, where the two sides change places. */
+static conv_way way_back(const fv_op_spec *spec) {
+    fv_window window = fv_op_window(spec);
+    if (!fv_window_is_3x3(&window)) return way_of(spec);
+    fv_window back = fv_conv3x3_backward_window(&window);
+    return way_of_window(spec, &back, spec->out.c, spec->in[INPUT].c);
 }
 
 /* Work memory: each step of backward starts over with all of it. -------------------------------------- */
@@ -78,31 +92,45 @@ static size_t packed_bytes(const fv_op_spec *spec) {
     return fv_align_up(fv_gemm_packed_count(group_in(spec), taps * group_out(spec)) * sizeof(fv_real));
 }
 
-static size_t gathered_backward_work(const fv_op_spec *spec, const fv_window *window) {
-    size_t threads = (size_t)fv_threads();
-    int c = group_in(spec), f = group_out(spec);
-    size_t data = packed_bytes(spec) + threads * fv_conv_transposed_scratch(window, f, c);
-    size_t weight = fv_conv_weight_parts(window, c, f) + threads * fv_conv_weight_scratch(window, c, f);
-    return fv_larger(data, weight);
+static size_t backward_input_work(const fv_op_spec *spec) {
+    fv_window window = fv_op_window(spec), back = fv_conv3x3_backward_window(&window);
+    int c = spec->in[INPUT].c, f = spec->out.c;
+    switch (way_back(spec)) {
+    case WAY_POINTWISE:
+        return fv_gemm_rows_work(fv_window_out_pixels(&window), c, f);
+    case WAY_WINOGRAD:
+        return fv_winograd_work(&back, f, c);
+    case WAY_NARROW:
+        return fv_conv_narrow_work(&back, f, c);
+    case WAY_GATHERED:
+        break;
+    }
+    return packed_bytes(spec) +
+           (size_t)fv_threads() * fv_conv_transposed_scratch(&window, group_out(spec), group_in(spec));
+}
+
+static size_t backward_weight_work(const fv_op_spec *spec) {
+    fv_window window = fv_op_window(spec);
+    int c = spec->in[INPUT].c, f = spec->out.c;
+    switch (way_of(spec)) {
+    case WAY_POINTWISE:
+        return fv_gemm_weight_work(fv_window_out_pixels(&window), c, f);
+    case WAY_WINOGRAD:
+        return fv_winograd_weight_work(&window, c, f);
+    case WAY_NARROW:
+        return fv_conv_narrow_weight_work(&window, c, f);
+    case WAY_GATHERED:
+        break;
+    }
+    return fv_conv_weight_parts(&window, group_in(spec), group_out(spec)) +
+           (size_t)fv_threads() * fv_conv_weight_scratch(&window, group_in(spec), group_out(spec));
 }
 
 static size_t backward_work(const fv_op_spec *spec) {
-    fv_window window = fv_op_window(spec), back = fv_winograd_backward_window(&window);
-    int64_t pixels = fv_window_out_pixels(&window);
-    int c = spec->in[INPUT].c, f = spec->out.c;
-    size_t work = spec->inputs > BIAS ? fv_column_sums_work(pixels, f) : 0;
-    switch (way_of(spec)) {
-    case WAY_POINTWISE:
-        work = fv_larger(work, fv_larger(fv_gemm_rows_work(pixels, c, f), fv_gemm_weight_work(pixels, c, f)));
-        break;
-    case WAY_WINOGRAD:
-        work = fv_larger(work, fv_larger(fv_winograd_work(&back, f, c), fv_winograd_weight_work(&window, c, f)));
-        break;
-    case WAY_GATHERED:
-        work = fv_larger(work, gathered_backward_work(spec, &window));
-        break;
-    }
-    return work;
+    fv_window window = fv_op_window(spec);
+    size_t work = fv_larger(backward_input_work(spec), backward_weight_work(spec));
+    return spec->inputs > BIAS ? fv_larger(work, fv_column_sums_work(fv_window_out_pixels(&window), spec->out.c))
+                               : work;
 }
 
 static size_t forward_work(const fv_op_spec *spec) {
@@ -114,6 +142,8 @@ static size_t forward_work(const fv_op_spec *spec) {
         return fv_gemm_rows_work(pixels, f, c);
     case WAY_WINOGRAD:
         return fv_winograd_work(&window, c, f);
+    case WAY_NARROW:
+        return fv_conv_narrow_work(&window, c, f);
     case WAY_GATHERED:
         break;
     }
@@ -172,6 +202,13 @@ static void forward_separable(const fv_op_call *call, const fv_gemm_result *resu
                                      .work = work});
 }
 
+static void run_3x3(conv_way way, const fv_conv3x3_product *product) {
+    if (way == WAY_WINOGRAD)
+        fv_winograd_run(product);
+    else
+        fv_conv_narrow_run(product);
+}
+
 static void forward(const fv_op_call *call) {
     const fv_op_spec *spec = call->spec;
     fv_window window = fv_op_window(spec);
@@ -196,16 +233,17 @@ static void forward(const fv_op_call *call) {
                                          .work = work});
         break;
     case WAY_WINOGRAD:
-        fv_winograd_run(&(fv_winograd_product){.window = window,
-                                               .c_in = spec->in[INPUT].c,
-                                               .c_out = spec->out.c,
-                                               .in = call->in[INPUT],
-                                               .in_stride = stride,
-                                               .in_map = call->in_map,
-                                               .weight = call->in[WEIGHT],
-                                               .result = result,
-                                               .moments = call->moments,
-                                               .work = work});
+    case WAY_NARROW:
+        run_3x3(way_of(spec), &(fv_conv3x3_product){.window = window,
+                                                    .c_in = spec->in[INPUT].c,
+                                                    .c_out = spec->out.c,
+                                                    .in = call->in[INPUT],
+                                                    .in_stride = stride,
+                                                    .in_map = call->in_map,
+                                                    .weight = call->in[WEIGHT],
+                                                    .result = result,
+                                                    .moments = call->moments,
+                                                    .work = work});
         break;
     case WAY_GATHERED:
         forward_gathered(call, &window, &result, work);
@@ -280,7 +318,7 @@ static void gathered_weight(const fv_op_call *call, const sides *s) {
 
 static void backward_input(const fv_op_call *call, const sides *s) {
     const fv_op_spec *spec = call->spec;
-    switch (way_of(spec)) {
+    switch (way_back(spec)) {
     case WAY_POINTWISE:
         fv_gemm_rows_run(&(fv_gemm_rows){.m = s->pixels,
                                          .n = spec->in[INPUT].c,
@@ -293,20 +331,40 @@ static void backward_input(const fv_op_call *call, const sides *s) {
                                          .work = call->work});
         break;
     case WAY_WINOGRAD:
-        fv_winograd_run(&(fv_winograd_product){.window = fv_winograd_backward_window(&s->window),
-                                               .c_in = spec->out.c,
-                                               .c_out = spec->in[INPUT].c,
-                                               .in = call->d_out,
-                                               .in_stride = s->d_out_stride,
-                                               .weight = call->in[WEIGHT],
-                                               .backward = true,
-                                               .result = s->d_in,
-                                               .work = call->work});
+    case WAY_NARROW:
+        run_3x3(way_back(spec), &(fv_conv3x3_product){.window = fv_conv3x3_backward_window(&s->window),
+                                                      .c_in = spec->out.c,
+                                                      .c_out = spec->in[INPUT].c,
+                                                      .in = call->d_out,
+                                                      .in_stride = s->d_out_stride,
+                                                      .weight = call->in[WEIGHT],
+                                                      .backward = true,
+                                                      .result = s->d_in,
+                                                      .work = call->work});
         break;
     case WAY_GATHERED:
         gathered_input(call, s);
         break;
     }
+}
+
+static void weight_3x3(const fv_op_call *call, const sides *s) {
+    const fv_op_spec *spec = call->spec;
+    fv_conv3x3_weight product = {.window = s->window,
+                                 .c_in = spec->in[INPUT].c,
+                                 .c_out = spec->out.c,
+                                 .in = call->in[INPUT],
+                                 .in_stride = s->in_stride,
+                                 .d_out = call->d_out,
+                                 .d_out_stride = s->d_out_stride,
+                                 .in_map = call->in_map,
+                                 .add = call->add[WEIGHT],
+                                 .dw = call->d_in[WEIGHT],
+                                 .work = call->work};
+    if (way_of(spec) == WAY_WINOGRAD)
+        fv_winograd_weight_run(&product);
+    else
+        fv_conv_narrow_weight_run(&product);
 }
 
 static void backward_weight(const fv_op_call *call, const sides *s) {
@@ -325,17 +383,8 @@ static void backward_weight(const fv_op_call *call, const sides *s) {
                                              .work = call->work});
         break;
     case WAY_WINOGRAD:
-        fv_winograd_weight_run(&(fv_winograd_weight){.window = s->window,
-                                                     .c_in = spec->in[INPUT].c,
-                                                     .c_out = spec->out.c,
-                                                     .in = call->in[INPUT],
-                                                     .in_stride = s->in_stride,
-                                                     .d_out = call->d_out,
-                                                     .d_out_stride = s->d_out_stride,
-                                                     .in_map = call->in_map,
-                                                     .add = call->add[WEIGHT],
-                                                     .dw = call->d_in[WEIGHT],
-                                                     .work = call->work});
+    case WAY_NARROW:
+        weight_3x3(call, s);
         break;
     case WAY_GATHERED:
         gathered_weight(call, s);
@@ -363,7 +412,7 @@ static void prepare(const fv_op_call *call) {
 
 /* The other ways would need a copy of the whole tensor. */
 static bool maps_input(const fv_op_spec *spec) {
-    return way_of(spec) == WAY_WINOGRAD;
+    return way_of(spec) == WAY_WINOGRAD || way_of(spec) == WAY_NARROW;
 }
 
 static double macs(const fv_op_spec *spec) {

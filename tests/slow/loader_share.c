@@ -5,23 +5,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "fovea/train/step.h"
 #include "fovea/base/threads.h"
-#include "fovea/train/train.h"
+#include "training_rig.h"
 
 enum { STEPS = 6, SETTLING = 4 /* batches in the loader's window */, LOADER_EPOCHS = 4 };
-
-typedef struct rig {
-    fv_config *config;
-    fv_train_settings settings;
-    fv_manifest manifest;
-    int *records, count;
-    fv_model *model;
-    fv_optimizer optimizer;
-    fv_train_step step;
-    fv_loader *loader;
-    int64_t position; /* of the next batch, through all epochs */
-} rig;
 
 static double seconds(clockid_t clock) {
     struct timespec t;
@@ -29,48 +16,18 @@ static double seconds(clockid_t clock) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static fv_status set_up(const char *config_path, rig *r) {
-    FV_TRY(fv_config_read(config_path, &r->config));
-    FV_TRY(fv_train_settings_from_config(r->config, &r->settings));
-    FV_TRY(fv_manifest_from_config(r->config, &r->settings.model, &r->manifest));
-    r->records = calloc((size_t)r->manifest.count + 1, sizeof *r->records);
-    if (!r->records) return fv_fail_memory("the list of photographs", (size_t)r->manifest.count);
-    for (int i = 0; i < r->manifest.count; i++)
-        if (r->manifest.records[i].split == FV_SPLIT_TRAIN) r->records[r->count++] = i;
-    FV_TRY(fv_model_make(&r->settings.model, 1, &r->model));
-    FV_TRY(fv_optimizer_make(&r->settings.optimizer, &r->model->params, &r->optimizer));
-    FV_TRY(fv_train_step_make(&r->settings, r->model, &r->step));
-    return fv_loader_make(&r->manifest, r->records, r->count, &r->settings.loader, &r->loader);
-}
-
-static void tear_down(rig *r) {
-    fv_loader_free(r->loader);
-    fv_train_step_free(&r->step);
-    fv_optimizer_free(&r->optimizer);
-    fv_model_free(r->model);
-    free(r->records);
-    fv_manifest_free(&r->manifest);
-    fv_config_free(r->config);
-}
-
-static fv_status next_batch(rig *r, const fv_batch **batch) {
-    int batches = fv_loader_batches(r->loader);
-    int64_t position = r->position++;
-    return fv_loader_get(r->loader, (int)(position / batches), (int)(position % batches), batch);
-}
-
-static void run_step(rig *r, const fv_batch *batch) {
+static void run_step(training_rig *r, const fv_batch *batch) {
     fv_train_step_run(&r->step, batch, 1, (uint64_t)r->optimizer.step);
     fv_optimizer_step(&r->optimizer, 1e-3);
 }
 
 /* Steps as in fv_train(), with the loader at work; the first ones bring its window into its steady state. */
-static fv_status run_loop(rig *r, double *rate) {
+static fv_status run_loop(training_rig *r, double *rate) {
     double begin = 0;
     for (int i = 0; i < SETTLING + STEPS; i++) {
         const fv_batch *batch;
         if (i == SETTLING) begin = seconds(CLOCK_MONOTONIC);
-        FV_TRY(next_batch(r, &batch));
+        FV_TRY(training_rig_next(r, &batch));
         run_step(r, batch);
         fv_train_step_dice(&r->step, batch);
     }
@@ -87,9 +44,9 @@ static void let_loader_finish(void) {
     }
 }
 
-static fv_status run_bare(rig *r, double *rate) {
+static fv_status run_bare(training_rig *r, double *rate) {
     const fv_batch *batch;
-    FV_TRY(next_batch(r, &batch));
+    FV_TRY(training_rig_next(r, &batch));
     let_loader_finish();
     double begin = seconds(CLOCK_MONOTONIC);
     for (int i = 0; i < STEPS; i++) run_step(r, batch);
@@ -98,20 +55,20 @@ static fv_status run_bare(rig *r, double *rate) {
 }
 
 /* Processor time of the loader alone, photographs in its cache. */
-static fv_status run_loader(rig *r, double *ms) {
+static fv_status run_loader(training_rig *r, double *ms) {
     const fv_batch *batch;
     int batches = LOADER_EPOCHS * fv_loader_batches(r->loader);
     let_loader_finish();
     double begin = seconds(CLOCK_PROCESS_CPUTIME_ID);
-    for (int i = 0; i < batches; i++) FV_TRY(next_batch(r, &batch));
+    for (int i = 0; i < batches; i++) FV_TRY(training_rig_next(r, &batch));
     let_loader_finish();
     *ms = 1e3 * (seconds(CLOCK_PROCESS_CPUTIME_ID) - begin) / (batches * r->settings.loader.batch);
     return FV_OK;
 }
 
-static fv_status measure(rig *r, int rounds) {
+static fv_status measure(training_rig *r, int rounds) {
     const fv_batch *batch;
-    for (int i = 0; i < fv_loader_batches(r->loader); i++) FV_TRY(next_batch(r, &batch)); /* fills the cache */
+    for (int i = 0; i < fv_loader_batches(r->loader); i++) FV_TRY(training_rig_next(r, &batch)); /* fills the cache */
     for (int i = 0; i < rounds; i++) {
         double loop, bare, ms;
         FV_TRY(run_loop(r, &loop));
@@ -127,11 +84,11 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: loader_share CONFIG THREADS ROUNDS\n");
         return FV_BAD_INPUT;
     }
-    rig r = {0};
+    training_rig r;
     fv_threads_set(atoi(argv[2]));
-    fv_status status = set_up(argv[1], &r);
+    fv_status status = training_rig_make(argv[1], NULL, 0, &r);
     if (status == FV_OK) status = measure(&r, atoi(argv[3]));
     if (status != FV_OK) fprintf(stderr, "loader_share: %s\n", fv_error());
-    tear_down(&r);
+    training_rig_free(&r);
     return status;
 }

@@ -47,6 +47,8 @@ static void expect_same_spec(const fv_model_spec *a, const fv_model_spec *b) {
     assert_string_equal(a->network, b->network);
     assert_float_equal(a->width, b->width, 0);
     assert_int_equal(a->base, b->base);
+    assert_int_equal(a->depth, b->depth);
+    assert_int_equal(a->norm, b->norm);
     assert_int_equal(a->convention, b->convention);
     assert_int_equal(a->classes, b->classes);
     for (int c = 0; c < a->classes; c++) {
@@ -104,6 +106,54 @@ static void file_holds_the_base(void **state) {
     assert_int_equal(fv_model_load(temporary_path("u.safetensors"), &read), FV_OK);
     assert_int_equal(read->spec.base, 32);
     assert_memory_equal(read->params.values, model->params.values, model->params.total * sizeof(float));
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static void file_holds_depth_and_norm(void **state) {
+    (void)state;
+    fv_model_spec spec = base_spec("unet", 8), standard = base_spec("unet", 8);
+    spec.depth = 3;
+    spec.norm = FV_NORM_GROUP;
+    fv_model *model = make(&spec, 3), *read;
+    assert_int_equal(fv_model_save(model, temporary_path("d.safetensors")), FV_OK);
+    assert_int_equal(fv_model_load(temporary_path("d.safetensors"), &read), FV_OK);
+    assert_int_equal(read->spec.depth, 3);
+    assert_int_equal(read->spec.norm, FV_NORM_GROUP);
+    assert_int_equal(fv_params_find(&read->params, "down3.a.weight"), -1);
+    assert_int_equal(fv_params_count_values(&read->params, true), fv_params_count_values(&read->params, false));
+    fv_model_free(read);
+    fv_model_free(model);
+    model = make(&standard, 3);
+    assert_int_equal(model->spec.depth, 4);
+    fv_model_free(model);
+}
+
+/* Files written before unet had a depth and a norm say neither. */
+static void file_without_depth_and_norm_is_read(void **state) {
+    (void)state;
+    fv_model_spec spec = base_spec("unet", 8);
+    fv_model *model = make(&spec, 3), *read;
+    fv_safetensors_writer *old;
+    fv_safetensors file;
+    assert_int_equal(fv_model_save(model, temporary_path("new.safetensors")), FV_OK);
+    assert_int_equal(fv_safetensors_read(temporary_path("new.safetensors"), &file), FV_OK);
+    const char *added = "\"depth\":4,\"norm\":\"batch\",";
+    char *text = strdup(fv_safetensors_metadata(&file, "fovea.model")), *at = strstr(text, added);
+    assert_non_null(at);
+    memmove(at, at + strlen(added), strlen(at + strlen(added)) + 1);
+    assert_int_equal(fv_safetensors_writer_make(&old), FV_OK);
+    for (int i = 0; i < file.count; i++)
+        assert_int_equal(fv_safetensors_add(old, file.list[i].name, "F32", 4, file.list[i].shape, file.list[i].data),
+                         FV_OK);
+    assert_int_equal(fv_safetensors_add_metadata(old, "fovea.model", text), FV_OK);
+    assert_int_equal(fv_safetensors_write(old, temporary_path("old.safetensors")), FV_OK);
+    assert_int_equal(fv_model_load(temporary_path("old.safetensors"), &read), FV_OK);
+    assert_int_equal(read->spec.depth, 4);
+    assert_int_equal(read->spec.norm, FV_NORM_BATCH);
+    assert_memory_equal(read->params.values, model->params.values, model->params.total * sizeof(float));
+    free(text);
+    fv_safetensors_free(&file);
     fv_model_free(read);
     fv_model_free(model);
 }
@@ -221,10 +271,53 @@ static void width_base_and_size_fit_the_network(void **state) {
     expect_spec_refused(base_spec("unet", 12), "multiple of 8");
     expect_spec_refused(base_spec("resunet", 136), "8 .. 128");
     expect_spec_refused(base_spec("mobilenetv2_unet", 32), "set model.width instead");
-    expect_spec_refused(base_spec("mobilenet", 0), "known: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet");
+    expect_spec_refused(base_spec("mobilenet", 0), "known: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet, wnet");
     spec = base_spec("resunet", 0);
     spec.width = 0.5;
     expect_spec_refused(spec, "set model.base instead");
+}
+
+static void depth_and_norm_fit_the_network(void **state) {
+    (void)state;
+    fv_model_spec spec = base_spec("unet", 8);
+    for (spec.depth = FV_DEPTH_MIN; spec.depth <= FV_DEPTH_MAX; spec.depth++)
+        assert_int_equal(fv_model_spec_check(&spec), FV_OK);
+    expect_spec_refused(spec, "the depth of 6 levels does not fit: it must be in 2 .. 5");
+    spec.depth = 1;
+    expect_spec_refused(spec, "2 .. 5");
+    spec.depth = 2;
+    spec.preprocess.size = 36;
+    assert_int_equal(fv_model_spec_check(&spec), FV_OK);
+    spec.depth = 5;
+    spec.preprocess.size = 80;
+    expect_spec_refused(spec, "multiple of 32");
+    spec = base_spec("resunet", 8);
+    spec.depth = 3;
+    expect_spec_refused(spec, "that of resunet is fixed");
+    spec = base_spec("wnet", 8);
+    spec.norm = FV_NORM_GROUP;
+    expect_spec_refused(spec, "group norm does not fit: wnet has batch norm only");
+}
+
+/* wnet is trained on two outputs of one shape, the others on one. */
+static void wnet_has_auxiliary_logits(void **state) {
+    (void)state;
+    static const char *const networks[] = {"unet", "wnet"};
+    for (int i = 0; i < 2; i++) {
+        fv_model_spec spec = base_spec(networks[i], 8);
+        fv_model *model = make(&spec, 1);
+        fv_graph g;
+        fv_value auxiliary;
+        fv_graph_init(&g, &model->params);
+        fv_value input = fv_graph_input(&g, "input", (fv_shape){2, 68, 36, 3}, false);
+        if (i == 0) input = fv_graph_input(&g, "multiple of 16", (fv_shape){2, 64, 32, 3}, false);
+        fv_value logits = fv_model_build(model, &g, input, &auxiliary);
+        assert_int_equal(fv_graph_status(&g), FV_OK);
+        assert_int_equal(auxiliary != FV_NO_VALUE, i == 1);
+        if (i == 1) assert_true(fv_shape_equal(fv_graph_shape(&g, auxiliary), fv_graph_shape(&g, logits)));
+        fv_graph_free(&g);
+        fv_model_free(model);
+    }
 }
 
 static void encoder_weights_need_an_encoder(void **state) {
@@ -285,12 +378,16 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file_holds_all_that_inference_needs),
         cmocka_unit_test(file_holds_the_base),
+        cmocka_unit_test(file_holds_depth_and_norm),
+        cmocka_unit_test(file_without_depth_and_norm_is_read),
         cmocka_unit_test(seeds_differ_and_repeat),
         cmocka_unit_test(width_multiplier_rounds_as_keras),
         cmocka_unit_test(strange_files_are_refused),
         cmocka_unit_test(weights_of_another_network_are_refused),
         cmocka_unit_test(impossible_specs_are_refused),
         cmocka_unit_test(width_base_and_size_fit_the_network),
+        cmocka_unit_test(depth_and_norm_fit_the_network),
+        cmocka_unit_test(wnet_has_auxiliary_logits),
         cmocka_unit_test(encoder_weights_need_an_encoder),
         cmocka_unit_test(class_names_are_plain_words),
         cmocka_unit_test(inference_memory_is_reused),

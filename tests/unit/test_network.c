@@ -23,24 +23,30 @@
 
 /* What make_network_golden.py ran. */
 typedef struct golden_network {
-    const char *name;
+    const char *golden, *name; /* of the file; of the network */
     int base, classes, side;
     /* How far an element of the logits may be from PyTorch's, of the largest, and a gradient tensor, of its norm. 3x3
        convolutions may be Winograd's, whose rounding is a hundred times that of a sum, and sends one or two values
        across the kink of a ReLU. */
     double logits, gradients;
+    int depth;
+    fv_norm_kind norm;
 } golden_network;
 
 static const golden_network networks[] = {
-    {"mobilenetv2_unet", 0, 2, 96, 1e-4, 1e-3},
-    {"mobilenetv2_se_unet", 0, 1, 96, 3e-4, 5e-3},
-    {"unet", 8, 1, 64, 3e-4, 5e-3},
-    {"resunet", 8, 1, 64, 3e-4, 5e-3},
+    {"mobilenetv2_unet", "mobilenetv2_unet", 0, 2, 96, 1e-4, 1e-3, 0, FV_NORM_BATCH},
+    {"mobilenetv2_se_unet", "mobilenetv2_se_unet", 0, 1, 96, 3e-4, 5e-3, 0, FV_NORM_BATCH},
+    {"unet", "unet", 8, 1, 64, 3e-4, 5e-3, 0, FV_NORM_BATCH},
+    {"unet_group_norm", "unet", 16, 1, 64, 3e-4, 5e-3, 2, FV_NORM_GROUP},
+    {"resunet", "resunet", 8, 1, 64, 3e-4, 5e-3, 0, FV_NORM_BATCH},
+    {"wnet", "wnet", 8, 1, 64, 3e-4, 5e-3, 0, FV_NORM_BATCH},
 };
 
 static fv_model_spec spec_make(const golden_network *network, fv_convention convention) {
     fv_model_spec spec = {.width = 1,
                           .base = network->base,
+                          .depth = network->depth,
+                          .norm = network->norm,
                           .convention = convention,
                           .classes = network->classes,
                           .class_names = {"disc", "cup"},
@@ -75,11 +81,16 @@ static void switch_dropout_off(fv_graph *g) {
         if (g->nodes[i].spec.kind == FV_OP_spatial_dropout) g->nodes[i].spec.attributes.rate = 0;
 }
 
+static fv_value add_loss(fixture *f, const char *name, fv_value logits) {
+    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
+    return fv_graph_add(&f->graph, FV_OP_segmentation_loss, name, &loss, 3, (fv_value[]){logits, f->target, f->valid});
+}
+
 static int setup(void **state, const golden_network *network) {
     fixture *f = calloc(1, sizeof *f);
     char path[128];
     fv_model_spec spec = spec_make(network, FV_CONVENTION_KERAS);
-    snprintf(path, sizeof path, "tests/golden/%s.safetensors", network->name);
+    snprintf(path, sizeof path, "tests/golden/%s.safetensors", network->golden);
     if (!f || fv_safetensors_read(path, &f->golden) != FV_OK) return -1;
     if (fv_model_make(&spec, 1, &f->model) != FV_OK) return -1;
     int side = network->side, classes = network->classes;
@@ -89,9 +100,11 @@ static int setup(void **state, const golden_network *network) {
     f->input = fv_graph_input(g, "input", (fv_shape){BATCH, side, side, 3}, false);
     f->target = fv_graph_input(g, "target", (fv_shape){BATCH, side, side, classes}, false);
     f->valid = fv_graph_input(g, "valid", (fv_shape){BATCH, 1, 1, classes}, false);
-    f->logits = fv_model_build(f->model, g, f->input, NULL);
-    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
-    f->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, (fv_value[]){f->logits, f->target, f->valid});
+    fv_value auxiliary;
+    f->logits = fv_model_build(f->model, g, f->input, &auxiliary);
+    f->loss = add_loss(f, "loss", f->logits);
+    if (auxiliary != FV_NO_VALUE)
+        f->loss = fv_add(g, "total_loss", f->loss, add_loss(f, "auxiliary_loss", auxiliary), FV_ACT_NONE);
     switch_dropout_off(g);
     if (fv_plan_make(g, FV_PLAN_TRAIN, &f->logits, 1, f->loss, &f->plan) != FV_OK) return -1;
     fill_batch(f);
@@ -111,8 +124,16 @@ static int setup_unet(void **state) {
     return setup(state, &networks[2]);
 }
 
-static int setup_resunet(void **state) {
+static int setup_unet_group_norm(void **state) {
     return setup(state, &networks[3]);
+}
+
+static int setup_resunet(void **state) {
+    return setup(state, &networks[4]);
+}
+
+static int setup_wnet(void **state) {
+    return setup(state, &networks[5]);
 }
 
 static int teardown(void **state) {
@@ -161,7 +182,7 @@ static void check_logits(const fixture *f, const char *stored, const float *mine
     for (size_t i = 0; i < count; i++) largest = fmaxf(largest, fabsf(theirs[i]));
     for (size_t i = 0; i < count; i++)
         if (!(fabsf(mine[i] - theirs[i]) <= (float)f->network->logits * largest))
-            fail_msg("%s of %s: element %zu is %g, PyTorch's %g", stored, f->network->name, i, (double)mine[i],
+            fail_msg("%s of %s: element %zu is %g, PyTorch's %g", stored, f->network->golden, i, (double)mine[i],
                      (double)theirs[i]);
 }
 
@@ -344,7 +365,8 @@ static void torchvision_encoder_equals_pytorch(void **state) {
 /* ---- sizes ---- */
 
 static void expect_counts(const char *name, int base, int classes, size_t trainable, size_t statistics) {
-    fv_model_spec spec = spec_make(&(golden_network){name, base, classes, 64, 0, 0}, FV_CONVENTION_KERAS);
+    fv_model_spec spec =
+        spec_make(&(golden_network){.name = name, .base = base, .classes = classes, .side = 64}, FV_CONVENTION_KERAS);
     fv_model *model;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_OK);
     assert_int_equal(fv_params_count_values(&model->params, true), trainable);
@@ -361,6 +383,7 @@ static void sizes_are_those_of_the_peers(void **state) {
     expect_counts("resunet", 0, 1, 63900609, 29440);
     expect_counts("resunet", 32, 1, 15985121, 14720);
     expect_counts("resunet", 16, 1, 4001265, 7360);
+    expect_counts("wnet", 0, 1, 68114, 1056);
 }
 
 int main(void) {
@@ -379,6 +402,8 @@ int main(void) {
     int failed = cmocka_run_group_tests_name("mobilenetv2_unet", common, setup_mobilenetv2_unet, teardown);
     failed += cmocka_run_group_tests_name("mobilenetv2_se_unet", common, setup_mobilenetv2_se_unet, teardown);
     failed += cmocka_run_group_tests_name("unet", common, setup_unet, teardown);
+    failed += cmocka_run_group_tests_name("unet, group norm", common, setup_unet_group_norm, teardown);
     failed += cmocka_run_group_tests_name("resunet", common, setup_resunet, teardown);
+    failed += cmocka_run_group_tests_name("wnet", common, setup_wnet, teardown);
     return failed + cmocka_run_group_tests_name("encoders and sizes", others, NULL, NULL);
 }

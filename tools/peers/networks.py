@@ -28,6 +28,18 @@ class ConvNorm(nn.Module):
         return self.act(self.norm(self.conv(x)))
 
 
+class ConvGroupNorm(nn.Module):
+    """3x3 convolution without bias, group norm in 8 groups, ReLU."""
+
+    def __init__(self, channels, filters):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, filters, 3, padding=1, bias=False)
+        self.norm = nn.GroupNorm(8, filters)
+
+    def forward(self, x):
+        return F.relu(self.norm(self.conv(x)))
+
+
 class InvertedResidual(nn.Module):
     def __init__(self, channels, filters, stride, expansion):
         super().__init__()
@@ -191,30 +203,73 @@ class Up(nn.Module):
 
 
 class UNet(nn.Module):
-    """Four times down and up, two blocks a level. `stem` and `bridge` are ResUNet's; the plain U-Net's bridge is one more level."""
+    """`depth` times down and up, two blocks a level. `stem` and `bridge` are ResUNet's; the plain U-Net's bridge is one more level."""
 
-    def __init__(self, base, classes, block, stem=None, dropout=0.0):
+    def __init__(self, base, classes, block, stem=None, dropout=0.0, depth=4):
         super().__init__()
-        self.stem = stem or nn.Identity()
+        self.stem, self.depth = stem or nn.Identity(), depth
         channels = base if stem else 3
-        for i in range(4):
+        for i in range(depth):
             self.add_module(f"down{i}", Pair(block(channels, base << i), block(base << i, base << i)))
             channels = base << i
-        self.bridge = Pair(block(channels, 16 * base), block(16 * base, 16 * base))
+        deepest = base << depth
+        self.bridge = Pair(block(channels, deepest), block(deepest, deepest))
         self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
-        for i in range(4):
-            self.add_module(f"up{i}", Up(16 * base >> i, 8 * base >> i, block))
+        for i in range(depth):
+            self.add_module(f"up{i}", Up(deepest >> i, deepest >> i + 1, block))
         self.out = nn.Conv2d(base, classes, 1)
 
     def forward(self, x):
         x, skips = self.stem(x), []
-        for i in range(4):
+        for i in range(self.depth):
             skips.append(getattr(self, f"down{i}")(x))
             x = F.max_pool2d(skips[-1], 2)
         x = self.dropout(self.bridge(x))
-        for i in range(4):
-            x = getattr(self, f"up{i}")(x, skips[3 - i])
+        for i in range(self.depth):
+            x = getattr(self, f"up{i}")(x, skips[-1 - i])
         return self.out(x)
+
+
+class SmallLevel(nn.Module):
+    """A residual block; on the way up behind the transposed convolution and the concatenation of the skip, which has a convolution of its own."""
+
+    def __init__(self, channels, filters, up=False):
+        super().__init__()
+        if up:
+            self.up, self.skip = nn.ConvTranspose2d(channels, filters, 2, 2), ConvNorm(filters, filters)
+            channels = 2 * filters
+        self.a = Residual(channels, filters)
+
+    def forward(self, x, skip=None):
+        return self.a(x if skip is None else torch.cat([self.up(x), self.skip(skip)], 1))
+
+
+class SmallUNet(nn.Module):
+    """Twice down and up, one residual block a level."""
+
+    def __init__(self, channels, base, classes):
+        super().__init__()
+        self.down0, self.down1, self.bridge = SmallLevel(channels, base), SmallLevel(base, 2 * base), SmallLevel(2 * base, 4 * base)
+        self.up0, self.up1 = SmallLevel(4 * base, 2 * base, True), SmallLevel(2 * base, base, True)
+        self.out = nn.Conv2d(base, classes, 1)
+
+    def forward(self, x):
+        full = self.down0(x)
+        half = self.down1(F.max_pool2d(full, 2))
+        return self.out(self.up1(self.up0(self.bridge(F.max_pool2d(half, 2)), half), full))
+
+
+class WNet(nn.Module):
+    """Two small U-Nets (Galdran et al. 2022), the second on the input and the first one's logits. In training it gives (logits, the first one's)."""
+
+    def __init__(self, base, classes):
+        super().__init__()
+        self.first, self.second = SmallUNet(3, base, classes), SmallUNet(3 + classes, base, classes)
+
+    def forward(self, x):
+        first = self.first(x)
+        logits = self.second(torch.cat([x, first], 1))
+        return (logits, first) if self.training else logits
 
 
 def mobilenetv2_unet(classes=2):
@@ -225,12 +280,16 @@ def mobilenetv2_se_unet(classes=1):
     return EncoderDecoder(SqueezeExciteDecoder(), classes)
 
 
-def unet(classes=1, base=32):
-    return UNet(base, classes, ConvNorm)
+def unet(classes=1, base=32, depth=4, norm="batch"):
+    return UNet(base, classes, ConvNorm if norm == "batch" else ConvGroupNorm, depth=depth)
 
 
 def resunet(classes=1, base=64):
     return UNet(base, classes, Residual, ConvNorm(3, base, 7), 0.2)
+
+
+def wnet(classes=1, base=8):
+    return WNet(base, classes)
 
 
 NETWORKS = {
@@ -240,6 +299,7 @@ NETWORKS = {
     "resunet": resunet,
     "resunet32": lambda classes=1: resunet(classes, 32),
     "resunet16": lambda classes=1: resunet(classes, 16),
+    "wnet": wnet,
 }
 
 
@@ -251,12 +311,24 @@ def parameters(net):
             yield f"{layer}.weight", module.weight, module
             if module.bias is not None:
                 yield f"{layer}.bias", module.bias, module
-        elif isinstance(module, nn.BatchNorm2d):
+        elif isinstance(module, (nn.BatchNorm2d, nn.GroupNorm)):
             layer = path.removesuffix(".norm")
             yield f"{layer}.gamma", module.weight, module
             yield f"{layer}.beta", module.bias, module
+            if isinstance(module, nn.GroupNorm):
+                continue
             yield f"{layer}.mean", module.running_mean, module
             yield f"{layer}.var", module.running_var, module
+
+
+def from_fovea(values, tensor, module):
+    """Flat values in fovea's layout, in the shape of PyTorch's tensor."""
+    if tensor.dim() != 4:
+        return values.reshape(tensor.shape)
+    a, b, kh, kw = tensor.shape
+    if isinstance(module, nn.ConvTranspose2d):  # IOHW
+        return values.reshape(kh, kw, a, b).permute(2, 3, 0, 1)
+    return values.reshape(kh, kw, b, a).permute(3, 2, 0, 1)  # OIHW
 
 
 def main():

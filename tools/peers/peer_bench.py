@@ -72,20 +72,18 @@ def network_and_input(a):
 
 
 def training_step(torch, net, x):
-    from torch.nn import functional
+    from losses import Loss
 
-    net.train()
+    net.eval()
     adam = torch.optim.Adam(net.parameters(), lr=1e-3)
     with torch.no_grad():
         target = (torch.rand_like(net(x)) > 0.8).float()
+    net.train()
+    loss_of = Loss()
 
     def step():
         adam.zero_grad(set_to_none=True)
-        logits = net(x)
-        p = torch.sigmoid(logits)
-        dice = (2 * (p * target).sum((2, 3)) + 1) / (p.sum((2, 3)) + target.sum((2, 3)) + 1)
-        loss = functional.binary_cross_entropy_with_logits(logits, target) + (1 - dice).mean()
-        loss.backward()
+        loss_of(net(x), target).backward()
         adam.step()
 
     return step

@@ -8,7 +8,7 @@
    6x6 pixels and 4x4 gradients. The points are 0, +-sqrt(1/2), +-sqrt(2) and infinity: next to those of Lavin and Gray
    (0, 1, -1, 2, -2) they need as many operations and lose fewer digits (Barabasz et al. 2020). Error against exact
    arithmetic: about 1e-6 of the results' root mean square, tested to stay below 1e-5
-   (tests/unit/test_kernel_winograd.c).
+   (tests/unit/test_kernel_conv3x3.c).
 
    The convolution's input gradient is a convolution too, with the weights turned round and transposed. */
 #ifndef FOVEA_KERNEL_WINOGRAD_H
@@ -16,9 +16,7 @@
 
 #include <stddef.h>
 
-#include "fovea/kernel/gemm.h"
-#include "fovea/kernel/norm.h"
-#include "fovea/kernel/window.h"
+#include "fovea/kernel/conv3x3.h"
 
 #define FV_WINOGRAD_PLANES 36 /* 6 x 6 */
 
@@ -26,42 +24,10 @@
    fv_conv_direct(): for few channels, the transformations outweigh what the products save. */
 bool fv_winograd_accepts(const fv_window *window, int c_in, int c_out);
 
-/* result{pixels, c_out} = convolution of in with weight{3,3,c_in,c_out}; with `backward` the weight is {3,3,c_out,c_in}
-   of a convolution whose output's gradient is `in`, and the result is its input's gradient; `window` is in both cases
-   the one that slides over `in`. `moments` as in fv_gemm_rows; result.stream and sums are set here. */
-typedef struct fv_winograd_product {
-    fv_window window;
-    int c_in, c_out;
-    const fv_real *in;
-    int in_stride;             /* distance of two pixels in elements */
-    const fv_norm_map *in_map; /* NULL: none; else the convolution is one of the map of in */
-    const fv_real *weight;
-    bool backward;
-    fv_gemm_result result;
-    double *moments;
-    void *work; /* fv_winograd_work() bytes, which depend on fv_threads() */
-} fv_winograd_product;
-
 size_t fv_winograd_work(const fv_window *window, int c_in, int c_out);
-void fv_winograd_run(const fv_winograd_product *product);
-/* The window of the input gradient of a convolution with this window. */
-fv_window fv_winograd_backward_window(const fv_window *window);
-
-/* dw{3,3,c_in,c_out} = sum over the pixels of (window of in)^T d_out, or += with add; with `in_map` (NULL: none) of the
-   map of in. */
-typedef struct fv_winograd_weight {
-    fv_window window;
-    int c_in, c_out;
-    const fv_real *in, *d_out;
-    int in_stride, d_out_stride;
-    const fv_norm_map *in_map;
-    bool add;
-    fv_real *dw;
-    void *work; /* fv_winograd_weight_work() bytes, which depend on fv_threads() */
-} fv_winograd_weight;
-
+void fv_winograd_run(const fv_conv3x3_product *product);
 size_t fv_winograd_weight_work(const fv_window *window, int c_in, int c_out);
-void fv_winograd_weight_run(const fv_winograd_weight *product);
+void fv_winograd_weight_run(const fv_conv3x3_weight *product);
 
 /* The transformations, one thread ---------------------------------------------------------------------- */
 

@@ -1,16 +1,32 @@
-/* kernel/winograd.h: all three products with every variant of the transformations against convolutions in double. */
+/* kernel/winograd.h and kernel/conv_narrow.h: all three products of both ways, with every variant of their inner loops,
+   against convolutions in double. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "fovea/base/threads.h"
+#include "fovea/kernel/conv_narrow.h"
 #include "fovea/kernel/winograd.h"
 #include "kernel_check.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 #define ERROR 1e-5 /* of the results' root mean square: what the header promises */
 
+typedef struct conv_way {
+    const char *name;
+    size_t (*work)(const fv_window *window, int c_in, int c_out);
+    void (*run)(const fv_conv3x3_product *product);
+    size_t (*weight_work)(const fv_window *window, int c_in, int c_out);
+    void (*weight_run)(const fv_conv3x3_weight *product);
+} conv_way;
+
+static const conv_way winograd = {"Winograd", fv_winograd_work, fv_winograd_run, fv_winograd_weight_work,
+                                  fv_winograd_weight_run};
+static const conv_way narrow = {"few channels", fv_conv_narrow_work, fv_conv_narrow_run, fv_conv_narrow_weight_work,
+                                fv_conv_narrow_weight_run};
+
 typedef struct conv_case {
+    const conv_way *way;
     int n, h, w, c_in, c_out, top, left, bottom, right;
     int gap;                                  /* between the pixels of all tensors */
     bool add, finish, residual, own_residual; /* finish: scale, offset and clamp */
@@ -32,10 +48,11 @@ static fv_window window_of(const conv_case *t) {
 }
 
 static void describe(const char *what, const conv_case *t) {
-    check_case("%s of %d x %dx%d, %d -> %d channels, padding %d %d %d %d (top, left, bottom, right), gap %d, add %d, "
-               "finish %d, residual %d (own %d), mapped %d",
-               what, t->n, t->h, t->w, t->c_in, t->c_out, t->top, t->left, t->bottom, t->right, t->gap, t->add,
-               t->finish, t->residual, t->own_residual, t->mapped);
+    check_case(
+        "%s (%s) of %d x %dx%d, %d -> %d channels, padding %d %d %d %d (top, left, bottom, right), gap %d, add %d, "
+        "finish %d, residual %d (own %d), mapped %d",
+        what, t->way->name, t->n, t->h, t->w, t->c_in, t->c_out, t->top, t->left, t->bottom, t->right, t->gap, t->add,
+        t->finish, t->residual, t->own_residual, t->mapped);
 }
 
 /* The three tensors of a convolution, pixels `gap` elements further apart than they have channels. */
@@ -167,18 +184,17 @@ static void run_product(const conv_case *t, const conv_data *d, const ending *e,
                         check_array *result, double *moments) {
     fv_threads_set(threads);
     fv_norm_map map = map_of(t, d);
-    fv_window window = backward ? fv_winograd_backward_window(&d->window) : d->window;
-    fv_winograd_product product = {.window = window,
-                                   .c_in = backward ? t->c_out : t->c_in,
-                                   .c_out = e->channels,
-                                   .in = backward ? d->out.data : d->in.data,
-                                   .in_stride = backward ? d->out_stride : d->in_stride,
-                                   .in_map = t->mapped && !backward ? &map : NULL,
-                                   .weight = d->weight.data,
-                                   .backward = backward,
-                                   .moments = moments};
-    check_array work =
-        bench_random(fv_winograd_work(&window, product.c_in, product.c_out) / sizeof(float), NAN, NAN, 1);
+    fv_window window = backward ? fv_conv3x3_backward_window(&d->window) : d->window;
+    fv_conv3x3_product product = {.window = window,
+                                  .c_in = backward ? t->c_out : t->c_in,
+                                  .c_out = e->channels,
+                                  .in = backward ? d->out.data : d->in.data,
+                                  .in_stride = backward ? d->out_stride : d->in_stride,
+                                  .in_map = t->mapped && !backward ? &map : NULL,
+                                  .weight = d->weight.data,
+                                  .backward = backward,
+                                  .moments = moments};
+    check_array work = bench_random(t->way->work(&window, product.c_in, product.c_out) / sizeof(float), NAN, NAN, 1);
     product.work = work.data;
     product.result = (fv_gemm_result){.c = result->data,
                                       .ld = e->stride,
@@ -192,7 +208,7 @@ static void run_product(const conv_case *t, const conv_data *d, const ending *e,
                                       .residual_ld = e->stride,
                                       .low = 0,
                                       .high = 6};
-    fv_winograd_run(&product);
+    t->way->run(&product);
     check_free(&work);
     fv_threads_set(0);
 }
@@ -251,20 +267,20 @@ static void check_product(const conv_case *t, bool backward) {
 
 static void run_weight(const conv_case *t, const conv_data *d, int threads, check_array *dw) {
     fv_threads_set(threads);
-    size_t count = fv_winograd_weight_work(&d->window, t->c_in, t->c_out) / sizeof(float);
+    size_t count = t->way->weight_work(&d->window, t->c_in, t->c_out) / sizeof(float);
     check_array work = bench_random(count, NAN, NAN, 1);
     fv_norm_map map = map_of(t, d);
-    fv_winograd_weight_run(&(fv_winograd_weight){.window = d->window,
-                                                 .c_in = t->c_in,
-                                                 .c_out = t->c_out,
-                                                 .in = d->in.data,
-                                                 .d_out = d->out.data,
-                                                 .in_stride = d->in_stride,
-                                                 .d_out_stride = d->out_stride,
-                                                 .in_map = t->mapped ? &map : NULL,
-                                                 .add = t->add,
-                                                 .dw = dw->data,
-                                                 .work = work.data});
+    t->way->weight_run(&(fv_conv3x3_weight){.window = d->window,
+                                            .c_in = t->c_in,
+                                            .c_out = t->c_out,
+                                            .in = d->in.data,
+                                            .d_out = d->out.data,
+                                            .in_stride = d->in_stride,
+                                            .d_out_stride = d->out_stride,
+                                            .in_map = t->mapped ? &map : NULL,
+                                            .add = t->add,
+                                            .dw = dw->data,
+                                            .work = work.data});
     check_free(&work);
     fv_threads_set(0);
 }
@@ -299,16 +315,14 @@ static void check_all(const conv_case *t) {
     if (!t->finish) check_weight(t);
 }
 
-/* Channels round the widths of vectors, pictures round the tiles, every padding that is accepted. */
-static void awkward_shapes(void **state) {
-    (void)state;
-    static const int channels[] = {8, 15, 16, 17, 24, 33};
-    static const int sizes[][2] = {{3, 3}, {4, 4}, {5, 9}, {8, 7}, {13, 6}};
-    for (unsigned i = 0; i < COUNT(channels) * COUNT(channels) * COUNT(sizes); i++) {
+/* Pictures round the tiles, every padding that is accepted. */
+static void check_shapes(const conv_way *way, const int *channels, unsigned count) {
+    static const int sizes[][2] = {{3, 3}, {4, 4}, {5, 9}, {8, 7}, {13, 6}, {35, 16}};
+    for (unsigned i = 0; i < count * count * COUNT(sizes); i++) {
         const int *size = sizes[i % COUNT(sizes)];
-        conv_case t = {.n = 1 + (int)(i % 3), .h = size[0], .w = size[1]};
-        t.c_in = channels[i / COUNT(sizes) % COUNT(channels)];
-        t.c_out = channels[i / COUNT(sizes) / COUNT(channels)];
+        conv_case t = {.way = way, .n = 1 + (int)(i % 3), .h = size[0], .w = size[1]};
+        t.c_in = channels[i / COUNT(sizes) % count];
+        t.c_out = channels[i / COUNT(sizes) / count];
         t.top = (int)(i % 7 % 3);
         t.left = (int)(i % 11 % 3);
         t.bottom = (int)(i % 13 % 3);
@@ -320,14 +334,23 @@ static void awkward_shapes(void **state) {
     }
 }
 
+/* Channels round the widths of vectors. */
+static void awkward_shapes(void **state) {
+    (void)state;
+    static const int many[] = {8, 15, 16, 17, 24, 33}, few[] = {1, 3, 4, 8, 16, 17};
+    check_shapes(&winograd, many, COUNT(many));
+    check_shapes(&narrow, few, COUNT(few));
+}
+
 static void ends_of_results(void **state) {
     (void)state;
-    for (int i = 0; i < 12; i++)
-        check_all(&(conv_case){.n = 2,
+    for (int i = 0; i < 24; i++)
+        check_all(&(conv_case){.way = i < 12 ? &winograd : &narrow,
+                               .n = 2,
                                .h = 9,
                                .w = 8,
-                               .c_in = 12,
-                               .c_out = i % 2 ? 32 : 19,
+                               .c_in = i < 12 ? 12 : 4,
+                               .c_out = i < 12 ? (i % 2 ? 32 : 19) : (i % 2 ? 8 : 4),
                                .top = 1,
                                .left = 1,
                                .bottom = 1,
@@ -336,17 +359,55 @@ static void ends_of_results(void **state) {
                                .finish = true,
                                .residual = i % 3 > 0,
                                .own_residual = i % 3 > 1,
-                               .add = i >= 6 && i % 3 < 2});
+                               .add = i % 12 >= 6 && i % 3 < 2});
 }
 
 /* The ways of many channels, in one stage and in several, with blocks at the end that are not full. */
 static void many_channels(void **state) {
     (void)state;
     static const conv_case cases[] = {
-        {.n = 1, .h = 10, .w = 9, .c_in = 130, .c_out = 100, .top = 1, .left = 1, .bottom = 1, .right = 1},
-        {.n = 2, .h = 8, .w = 8, .c_in = 72, .c_out = 300, .top = 1, .left = 1, .bottom = 1, .right = 1, .gap = 16},
-        {.n = 1, .h = 32, .w = 31, .c_in = 2100, .c_out = 8, .top = 1, .left = 1, .bottom = 1, .right = 1},
-        {.n = 1, .h = 23, .w = 24, .c_in = 8, .c_out = 5500, .top = 1, .left = 1, .bottom = 1, .right = 1, .add = true},
+        {.way = &winograd,
+         .n = 1,
+         .h = 10,
+         .w = 9,
+         .c_in = 130,
+         .c_out = 100,
+         .top = 1,
+         .left = 1,
+         .bottom = 1,
+         .right = 1},
+        {.way = &winograd,
+         .n = 2,
+         .h = 8,
+         .w = 8,
+         .c_in = 72,
+         .c_out = 300,
+         .top = 1,
+         .left = 1,
+         .bottom = 1,
+         .right = 1,
+         .gap = 16},
+        {.way = &winograd,
+         .n = 1,
+         .h = 32,
+         .w = 31,
+         .c_in = 2100,
+         .c_out = 8,
+         .top = 1,
+         .left = 1,
+         .bottom = 1,
+         .right = 1},
+        {.way = &winograd,
+         .n = 1,
+         .h = 23,
+         .w = 24,
+         .c_in = 8,
+         .c_out = 5500,
+         .top = 1,
+         .left = 1,
+         .bottom = 1,
+         .right = 1,
+         .add = true},
     };
     for (size_t i = 0; i < COUNT(cases); i++) check_all(&cases[i]);
 }
@@ -354,20 +415,28 @@ static void many_channels(void **state) {
 /* What the header says of the error, on the sums of a deep layer. */
 static void error_is_small(void **state) {
     (void)state;
-    check_all(
-        &(conv_case){.n = 2, .h = 16, .w = 16, .c_in = 256, .c_out = 64, .top = 1, .left = 1, .bottom = 1, .right = 1});
+    check_all(&(conv_case){.way = &winograd,
+                           .n = 2,
+                           .h = 16,
+                           .w = 16,
+                           .c_in = 256,
+                           .c_out = 64,
+                           .top = 1,
+                           .left = 1,
+                           .bottom = 1,
+                           .right = 1});
 }
 
 /* A result of more than FV_STREAM_BYTES goes past the caches: its pixels and channels are aligned as a plan's are. */
-static void large_results_are_streamed(void **state) {
-    (void)state;
-    conv_case t = {.n = 1, .h = 300, .w = 301, .c_in = 8, .c_out = 32, .top = 1, .left = 1, .bottom = 1, .right = 1};
+static void check_streamed(const conv_way *way, int h, int w, int c_out) {
+    conv_case t = {
+        .way = way, .n = 1, .h = h, .w = w, .c_in = 8, .c_out = c_out, .top = 1, .left = 1, .bottom = 1, .right = 1};
     conv_data d = data_of(&t);
     int64_t pixels = fv_window_out_pixels(&d.window);
     double *sums = sums_of(&t, &d, (size_t)(pixels * t.c_out), add_forward);
     ending e = ending_of(&t, sums, pixels, t.c_out, t.c_out);
     check_array result = bench_random((size_t)(pixels * t.c_out), -1, 1, 9);
-    assert_true(fv_gemm_streams(&(fv_gemm_result){.c = result.data, .ld = t.c_out}, pixels, t.c_out));
+    assert_true((size_t)(pixels * t.c_out) * sizeof(float) > FV_STREAM_BYTES && (uintptr_t)result.data % 64 == 0);
     for (size_t v = 0; fv_winograd_variants[v]; v++) {
         describe("convolution, streamed", &t);
         if (!check_variant(fv_winograd_variants[v]->level)) continue;
@@ -382,12 +451,21 @@ static void large_results_are_streamed(void **state) {
     free_data(&d);
 }
 
+static void large_results_are_streamed(void **state) {
+    (void)state;
+    check_streamed(&winograd, 300, 301, 32);
+    check_streamed(&narrow, 520, 526, 8);
+}
+
 static void refuses_other_windows(void **state) {
     (void)state;
     conv_case t = {.n = 1, .h = 16, .w = 16, .c_in = 32, .c_out = 32, .top = 1, .left = 1, .bottom = 1, .right = 1};
     fv_window fits = window_of(&t);
     assert_true(fv_winograd_accepts(&fits, 32, 32));
     assert_false(fv_winograd_accepts(&fits, 3, 32));
+    assert_true(fv_conv_narrow_accepts(&fits, 3, 32));
+    assert_true(fv_conv_narrow_accepts(&fits, 8, 8));
+    assert_false(fv_conv_narrow_accepts(&fits, 8, 16));
     for (int i = 0; i < 4; i++) {
         fv_window other = fits;
         if (i == 0) other.stride = 2;
@@ -395,6 +473,7 @@ static void refuses_other_windows(void **state) {
         if (i == 2) other.kernel_h = 5;
         if (i == 3) other.top = 3;
         assert_false(fv_winograd_accepts(&other, 32, 32));
+        assert_false(fv_conv_narrow_accepts(&other, 8, 8));
     }
 }
 
