@@ -5,12 +5,14 @@
 #include "evaluation.h"
 #include "options.h"
 #include "run_setup.h"
+#include "thresholds.h"
 
 typedef struct eval_arguments {
     const char *split, *manifest, *root, *json, *out;
     option_list columns;
     long mask_threshold; /* -1: not given */
-    bool flips;
+    double threshold;    /* of all classes; -1: the model's */
+    bool flips, choose_threshold;
 } eval_arguments;
 
 static fv_status parse_split(const char *text, fv_split standard, fv_split *split) {
@@ -55,19 +57,36 @@ static fv_status eval_on_manifest(const eval_arguments *a, fv_model *model, cons
     return status;
 }
 
-static fv_status eval_on_run(const eval_arguments *a, fv_model *model, const char *word) {
+/* The run's photographs, and how it wants them measured. */
+static fv_status read_run(const eval_arguments *a, const char *word, run_setup *setup, fv_evaluate_settings *settings) {
     char config_path[FV_PATH_MAX];
     if (!fv_folder_exists(word))
         return fv_fail(FV_BAD_INPUT,
                        "%s is a model file: say what to measure it on with --manifest FILE.csv, or name the run folder",
                        word);
-    run_setup setup;
     FV_TRY(fv_path_join(config_path, word, "config.ini"));
-    FV_TRY(run_setup_make(config_path, NULL, 0, &setup));
-    fv_evaluate_settings settings = {.mask_threshold = setup.settings.loader.mask_threshold,
-                                     .flips = a->flips || setup.flips,
-                                     .seed = setup.settings.seed};
-    fv_status status = evaluate(a, model, &setup.manifest, word, &settings, FV_SPLIT_VAL);
+    FV_TRY(run_setup_make(config_path, NULL, 0, setup));
+    *settings = (fv_evaluate_settings){.mask_threshold = setup->settings.loader.mask_threshold,
+                                       .flips = a->flips || setup->flips,
+                                       .seed = setup->settings.seed};
+    return FV_OK;
+}
+
+static fv_status load(const eval_arguments *a, const char *model_path, fv_model **model) {
+    FV_TRY(fv_model_load(model_path, model));
+    for (int c = 0; a->threshold >= 0 && c < (*model)->spec.classes; c++) (*model)->spec.thresholds[c] = a->threshold;
+    return FV_OK;
+}
+
+static fv_status eval_on_run(const eval_arguments *a, const char *model_path, const char *word) {
+    run_setup setup;
+    fv_evaluate_settings settings;
+    fv_model *model = NULL;
+    FV_TRY(read_run(a, word, &setup, &settings));
+    fv_status status = a->choose_threshold ? thresholds_choose(model_path, &setup.manifest, &settings) : FV_OK;
+    if (status == FV_OK) status = load(a, model_path, &model);
+    if (status == FV_OK) status = evaluate(a, model, &setup.manifest, word, &settings, FV_SPLIT_VAL);
+    fv_model_free(model);
     run_setup_free(&setup);
     return status;
 }
@@ -76,14 +95,16 @@ static fv_status eval(const eval_arguments *a, const char *word) {
     char model_path[FV_PATH_MAX];
     fv_model *model;
     FV_TRY(run_model_path(word, model_path));
-    FV_TRY(fv_model_load(model_path, &model));
-    fv_status status = a->manifest ? eval_on_manifest(a, model, word) : eval_on_run(a, model, word);
+    if (!fv_file_exists(model_path)) return fv_fail(FV_BAD_INPUT, "%s: there is no such file", model_path);
+    if (!a->manifest) return eval_on_run(a, model_path, word);
+    FV_TRY(load(a, model_path, &model));
+    fv_status status = eval_on_manifest(a, model, word);
     fv_model_free(model);
     return status;
 }
 
 fv_status command_eval(int argc, char **argv) {
-    eval_arguments a = {.mask_threshold = -1};
+    eval_arguments a = {.mask_threshold = -1, .threshold = -1};
     bool done;
     char **words;
     int word_count;
@@ -96,6 +117,11 @@ fv_status command_eval(int argc, char **argv) {
          0},
         {"mask-threshold", OPTION_INTEGER, &a.mask_threshold, "N",
          "mask pixels above N belong to the class (default 127)", 0, 254},
+        {"threshold", OPTION_NUMBER, &a.threshold, "P",
+         "pixels of at least this probability belong to the class (default: the model's)", 0, 1},
+        {"choose-threshold", OPTION_FLAG, &a.choose_threshold, NULL,
+         "of RUN: first choose each class's threshold on the validation photographs and keep it in best.safetensors", 0,
+         0},
         {"flips", OPTION_FLAG, &a.flips, NULL,
          "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
@@ -118,5 +144,8 @@ fv_status command_eval(int argc, char **argv) {
     if (!a.manifest && (a.root || a.columns.count > 0 || a.mask_threshold >= 0))
         return fv_fail(FV_BAD_INPUT, "--root, --column and --mask-threshold say how to read a table: give --manifest "
                                      "FILE.csv too, or leave them out");
+    if (a.choose_threshold && (a.manifest || a.threshold >= 0))
+        return fv_fail(FV_BAD_INPUT, "--choose-threshold takes the run's own validation photographs: leave --manifest "
+                                     "and --threshold out");
     return eval(&a, words[0]);
 }

@@ -7,30 +7,35 @@
 #include "json_file.h"
 #include "pictures.h"
 
+static const char *const score_titles[FV_SCORES] = {"Dice",        "IoU",      "precision", "recall",
+                                                    "specificity", "accuracy", "AUC"};
+
 static void print_estimate(FILE *stream, const char *class_name, const char *measure, const fv_estimate *e) {
-    if (e->n > 0) fprintf(stream, "  %-8s %-10s %.4f   [%.4f, %.4f]\n", class_name, measure, e->mean, e->lo, e->hi);
+    if (e->n > 0) fprintf(stream, "  %-8s %-11s %.4f   [%.4f, %.4f]\n", class_name, measure, e->mean, e->lo, e->hi);
 }
 
 static void print_agreement(FILE *stream, const char *name, const fv_agreement *a) {
     if (a->n == 0) return;
     fprintf(stream, "  %-24s MAE %.4f   bias %+.4f   ", name, a->mae, a->bias);
     if (isfinite(a->r)) fprintf(stream, "r %.3f   ", a->r); /* two points have none */
+    if (isfinite(a->ccc)) fprintf(stream, "ccc %.3f   ", a->ccc);
     fprintf(stream, "n %d\n", a->n);
 }
 
 static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spec *spec, const char *title) {
-    fprintf(stream, "%s: %d photographs in %.1f s\n  class    measure    mean     95 %% interval\n", title, e->count,
+    fprintf(stream, "%s: %d photographs in %.1f s\n  class    measure     mean     95 %% interval\n", title, e->count,
             e->seconds);
     for (int c = 0; c < spec->classes; c++) {
-        print_estimate(stream, spec->class_names[c], "Dice", &e->dice[c]);
-        print_estimate(stream, spec->class_names[c], "IoU", &e->iou[c]);
-        print_estimate(stream, spec->class_names[c], "precision", &e->precision[c]);
-        print_estimate(stream, spec->class_names[c], "recall", &e->recall[c]);
+        for (int i = 0; i < FV_SCORES; i++)
+            print_estimate(stream, spec->class_names[c], score_titles[i], &e->score[c][i]);
+        if (isfinite(e->pooled_auc[c]))
+            fprintf(stream, "  %-8s %-11s %.4f\n", spec->class_names[c], "pooled AUC", e->pooled_auc[c]);
     }
     if (spec->classes > 1) {
         print_estimate(stream, "mean", "Dice", &e->mean_dice);
         print_estimate(stream, "mean", "IoU", &e->mean_iou);
     }
+    print_agreement(stream, "vessel density", &e->density);
     print_agreement(stream, "vCDR", &e->vcdr);
     print_agreement(stream, "hCDR", &e->hcdr);
     print_agreement(stream, "area CDR", &e->area_cdr);
