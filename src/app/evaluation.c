@@ -22,6 +22,14 @@ static void print_agreement(FILE *stream, const char *name, const fv_agreement *
     fprintf(stream, "n %d\n", a->n);
 }
 
+/* The second reader beside the model, where there is one. */
+static void print_second(FILE *stream, const fv_evaluation *e, const char *class_name, int c) {
+    const fv_estimate *second = e->second[c];
+    if (second[FV_SCORE_DICE].n == 0) return;
+    fprintf(stream, "  %-8s second reader (%d photographs)\n", class_name, second[FV_SCORE_DICE].n);
+    for (int i = 0; i < FV_SCORES; i++) print_estimate(stream, "", score_titles[i], &second[i]);
+}
+
 static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spec *spec, const char *title) {
     fprintf(stream, "%s: %d photographs in %.1f s\n  class    measure     mean     95 %% interval\n", title, e->count,
             e->seconds);
@@ -30,12 +38,14 @@ static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spe
             print_estimate(stream, spec->class_names[c], score_titles[i], &e->score[c][i]);
         if (isfinite(e->pooled_auc[c]))
             fprintf(stream, "  %-8s %-11s %.4f\n", spec->class_names[c], "pooled AUC", e->pooled_auc[c]);
+        print_second(stream, e, spec->class_names[c], c);
     }
     if (spec->classes > 1) {
         print_estimate(stream, "mean", "Dice", &e->mean_dice);
         print_estimate(stream, "mean", "IoU", &e->mean_iou);
     }
     print_agreement(stream, "vessel density", &e->density);
+    print_agreement(stream, "second reader's density", &e->density_second);
     print_agreement(stream, "vCDR", &e->vcdr);
     print_agreement(stream, "hCDR", &e->hcdr);
     print_agreement(stream, "area CDR", &e->area_cdr);

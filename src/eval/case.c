@@ -49,14 +49,20 @@ static fv_status read_fov(const fv_case_source *source, const fv_record *record,
                    record->fov[0] ? record->fov : record->fundus, threshold);
 }
 
+/* Masks of class c: the first reader's, which are the truth, and the second's. */
+static fv_status read_readers(const fv_case_source *source, const fv_record *record, int c, fv_eval_case *images) {
+    int k = manifest_class(source, c), threshold = source->settings->mask_threshold;
+    if (k < 0 || !record->mask[k][0]) return FV_OK;
+    FV_TRY(read_mask(record->mask[k], &images->photo, record->fundus, threshold, &images->truth[c]));
+    return read_mask(record->second[k], &images->photo, record->fundus, threshold, &images->second[c]);
+}
+
 fv_status fv_case_read(const fv_case_source *source, int r, fv_eval_case *images, fv_probability_map *map) {
     const fv_record *record = &source->manifest->records[r];
     *images = (fv_eval_case){0};
     FV_TRY(fv_image_read(record->fundus, 3, &images->photo));
     fv_status status = read_fov(source, record, images);
-    for (int c = 0; c < source->spec->classes && status == FV_OK; c++)
-        status = read_mask(mask_path(source, record, c), &images->photo, record->fundus,
-                           source->settings->mask_threshold, &images->truth[c]);
+    for (int c = 0; c < source->spec->classes && status == FV_OK; c++) status = read_readers(source, record, c, images);
     if (status == FV_OK)
         status = fv_predict_photo(source->predictor, &images->photo, images->fov.data ? &images->fov : NULL, map);
     if (status != FV_OK) fv_eval_case_free(images);
@@ -91,6 +97,7 @@ void fv_eval_case_free(fv_eval_case *images) {
     fv_image_free(&images->fov);
     fv_masks_free(images->predicted, FV_MAX_CLASSES);
     fv_masks_free(images->truth, FV_MAX_CLASSES);
+    fv_masks_free(images->second, FV_MAX_CLASSES);
 }
 
 /* ---- all of them ---- */

@@ -30,10 +30,19 @@ static void score_masks(const fv_image *predicted, const fv_image *truth, const 
     score[FV_SCORE_ACCURACY] = fv_accuracy(&counts);
 }
 
-/* Share of the region's pixels that the mask has. */
+/* Share of the region's pixels that the mask has; NAN without a mask. */
 static double density_of(const fv_image *mask, const fv_image *region) {
+    if (!mask->data) return NAN;
     fv_confusion counts = fv_confusion_count(mask, mask, region);
     return (double)counts.true_positive / (double)(counts.true_positive + counts.true_negative);
+}
+
+static void measure_density(const fv_model_spec *spec, const fv_eval_case *images, fv_eval_image *image) {
+    int vessel = fv_model_class(spec, "vessel");
+    bool known = vessel >= 0 && images->truth[vessel].data;
+    image->density = known ? density_of(&images->predicted[vessel], &images->fov) : NAN;
+    image->density_truth = known ? density_of(&images->truth[vessel], &images->fov) : NAN;
+    image->density_second = known ? density_of(&images->second[vessel], &images->fov) : NAN;
 }
 
 static fv_status score_probabilities(evaluator *e, const fv_eval_case *images, const fv_probability_map *map,
@@ -71,18 +80,15 @@ static fv_status measure_image(evaluator *e, const fv_eval_case *images, const f
     const fv_model_spec *spec = e->source.spec;
     for (int c = 0; c < spec->classes; c++) {
         const fv_image *region = fv_case_region(&e->source, images, c);
-        for (int s = 0; s < FV_SCORES; s++) image->score[c][s] = NAN;
-        if (images->truth[c].data) score_masks(&images->predicted[c], &images->truth[c], region, image->score[c]);
+        const fv_image *truth = &images->truth[c], *second = &images->second[c];
+        for (int s = 0; s < FV_SCORES; s++) image->score[c][s] = image->second[c][s] = NAN;
+        if (truth->data) score_masks(&images->predicted[c], truth, region, image->score[c]);
+        if (second->data) score_masks(second, truth, region, image->second[c]);
     }
     FV_TRY(score_probabilities(e, images, map, image));
     image->mean_dice = mean_score(image, spec->classes, FV_SCORE_DICE);
     image->mean_iou = mean_score(image, spec->classes, FV_SCORE_IOU);
-    int vessel = fv_model_class(spec, "vessel");
-    image->density = image->density_truth = NAN;
-    if (vessel >= 0 && images->truth[vessel].data) {
-        image->density = density_of(&images->predicted[vessel], &images->fov);
-        image->density_truth = density_of(&images->truth[vessel], &images->fov);
-    }
+    measure_density(spec, images, image);
     return measure_cdr(spec, images, image);
 }
 
@@ -117,6 +123,7 @@ static fv_status estimate_all(fv_evaluation *e, int classes, uint64_t seed, doub
         for (int s = 0; s < FV_SCORES; s++) {
             size_t at = (size_t)(c * FV_SCORES + s) * sizeof(double);
             FV_TRY(estimate(e, offsetof(fv_eval_image, score) + at, seed, scratch, &e->score[c][s]));
+            FV_TRY(estimate(e, offsetof(fv_eval_image, second) + at, seed, scratch, &e->second[c][s]));
         }
     FV_TRY(estimate(e, offsetof(fv_eval_image, mean_dice), seed, scratch, &e->mean_dice));
     return estimate(e, offsetof(fv_eval_image, mean_iou), seed, scratch, &e->mean_iou);
@@ -141,6 +148,8 @@ static void agree_all(fv_evaluation *e, double *scratch) {
     gather(e, offsetof(fv_eval_image, density), scratch);
     gather(e, offsetof(fv_eval_image, density_truth), scratch + e->count);
     fv_agreement_measure(scratch, scratch + e->count, e->count, &e->density);
+    gather(e, offsetof(fv_eval_image, density_second), scratch);
+    fv_agreement_measure(scratch, scratch + e->count, e->count, &e->density_second);
 }
 
 static fv_status summarise(fv_evaluation *e, const fv_levels *pooled, int classes, uint64_t seed) {

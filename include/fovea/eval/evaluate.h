@@ -28,9 +28,10 @@ extern const char *const fv_score_names[]; /* "dice", "iou", ..., as in JSON and
 typedef struct fv_eval_image {
     int record; /* index in the manifest */
     double score[FV_MAX_CLASSES][FV_SCORES];
-    double mean_dice, mean_iou;    /* over the annotated classes */
-    double density, density_truth; /* share of the field's pixels that are vessel */
-    bool has_cdr;                  /* disc and cup are annotated */
+    double second[FV_MAX_CLASSES][FV_SCORES];      /* a second reader's against the first's mask */
+    double mean_dice, mean_iou;                    /* over the annotated classes */
+    double density, density_truth, density_second; /* share of the field's pixels that are vessel */
+    bool has_cdr;                                  /* disc and cup are annotated */
     fv_cdr predicted, truth;
     double cdr_expert; /* from the manifest, NAN when unknown */
 } fv_eval_image;
@@ -38,10 +39,12 @@ typedef struct fv_eval_image {
 typedef struct fv_evaluation {
     fv_eval_image *images;
     int count;
-    fv_estimate score[FV_MAX_CLASSES][FV_SCORES]; /* over the photographs */
-    double pooled_auc[FV_MAX_CLASSES];            /* of all counted pixels of all photographs together */
+    fv_estimate score[FV_MAX_CLASSES][FV_SCORES];  /* over the photographs */
+    double pooled_auc[FV_MAX_CLASSES];             /* of all counted pixels of all photographs together */
+    fv_estimate second[FV_MAX_CLASSES][FV_SCORES]; /* n 0 where no photograph has one */
     fv_estimate mean_dice, mean_iou;
     fv_agreement density;              /* of vessels, against the density of the true masks */
+    fv_agreement density_second;       /* the second reader's, likewise */
     fv_agreement vcdr, hcdr, area_cdr; /* against the ratios of the true masks */
     fv_agreement vcdr_expert;          /* vCDR against the experts' own figure */
     int missed_discs; /* photographs with a true disc (and cup annotated) where none was predicted: the agreements leave
@@ -59,7 +62,8 @@ typedef struct fv_evaluate_settings {
 typedef struct fv_eval_case {
     fv_image photo, fov; /* fov: data NULL where neither the manifest has one nor a class asks for it */
     fv_image predicted[FV_MAX_CLASSES],
-        truth[FV_MAX_CLASSES]; /* by the model's classes; truth NULL where not annotated */
+        truth[FV_MAX_CLASSES],  /* by the model's classes; truth and second: data NULL where not annotated */
+        second[FV_MAX_CLASSES]; /* a second reader's */
 } fv_eval_case;
 
 fv_status fv_eval_case_make(fv_predictor *predictor, const fv_model_spec *spec, const fv_manifest *manifest, int record,
@@ -87,9 +91,11 @@ typedef struct fv_threshold_choice {
 fv_status fv_thresholds_choose(fv_model *model, const fv_manifest *manifest, fv_split split,
                                const fv_evaluate_settings *settings, fv_threshold_choice *choice);
 
-/* {"n", "classes": {NAME: {"dice": {"mean","lo","hi","n"}, ... (fv_score_names), "pooled_auc"}}, "mean": {"dice",
-   "iou"}, "vessel_density": {"mae","bias","relative_bias","r","ccc","n"}, "vcdr": (the same and "missed"), "hcdr",
-   "area_cdr", "vcdr_expert", "seconds"}; figures that don't exist are null, "missed" is missed_discs. Free with free().
+/* {"n", "classes": {NAME: {"dice": {"mean","lo","hi","n"}, ... (fv_score_names), "pooled_auc",
+   "second_reader": {the same without AUC; absent where there is none}}}, "mean": {"dice",
+   "iou"}, "vessel_density": {"mae","bias","relative_bias","r","ccc","n"}, "vessel_density_second" (absent where there
+   is none), "vcdr": (the same and "missed"), "hcdr", "area_cdr", "vcdr_expert", "seconds"}; figures that don't exist
+   are null, "missed" is missed_discs. Free with free().
  */
 char *fv_evaluation_json(const fv_evaluation *evaluation, const fv_model_spec *spec);
 /* One row a photograph. */
