@@ -2,13 +2,14 @@
 #include <string.h>
 
 #include "commands.h"
+#include "eval_sets.h"
 #include "evaluation.h"
 #include "options.h"
 #include "run_setup.h"
 #include "thresholds.h"
 
 typedef struct eval_arguments {
-    const char *split, *manifest, *root, *json, *out;
+    const char *split, *manifest, *on, *root, *json, *out;
     option_list columns;
     long mask_threshold; /* -1: not given */
     double threshold;    /* of all classes; -1: the model's */
@@ -47,14 +48,31 @@ static fv_status evaluate(const eval_arguments *a, fv_model *model, const fv_man
     return evaluation_run(model, manifest, &request);
 }
 
+/* Of photographs that are not a run's. */
+static fv_evaluate_settings table_settings(const eval_arguments *a) {
+    int threshold = a->mask_threshold < 0 ? 127 : (int)a->mask_threshold;
+    return (fv_evaluate_settings){.mask_threshold = threshold, .flips = a->flips, .seed = 1};
+}
+
 static fv_status eval_on_manifest(const eval_arguments *a, fv_model *model, const char *word) {
     fv_manifest manifest = {0};
-    fv_evaluate_settings settings = {
-        .mask_threshold = a->mask_threshold < 0 ? 127 : (int)a->mask_threshold, .flips = a->flips, .seed = 1};
+    fv_evaluate_settings settings = table_settings(a);
     fv_status status = read_manifest(a, &model->spec, &manifest);
     if (status == FV_OK) status = evaluate(a, model, &manifest, word, &settings, FV_SPLIT_NONE);
     fv_manifest_free(&manifest);
     return status;
+}
+
+static fv_status eval_on_sets(const eval_arguments *a, fv_model *model, const char *word) {
+    eval_sets_request request = {.sets = a->on,
+                                 .columns = &a->columns,
+                                 .any_split = !a->split,
+                                 .settings = table_settings(a),
+                                 .out = a->out,
+                                 .json = a->json,
+                                 .title = word};
+    FV_TRY(parse_split(a->split, FV_SPLIT_NONE, &request.split));
+    return eval_sets(model, &request);
 }
 
 /* The run's photographs, and how it wants them measured. */
@@ -96,11 +114,24 @@ static fv_status eval(const eval_arguments *a, const char *word) {
     fv_model *model;
     FV_TRY(run_model_path(word, model_path));
     if (!fv_file_exists(model_path)) return fv_fail(FV_BAD_INPUT, "%s: there is no such file", model_path);
-    if (!a->manifest) return eval_on_run(a, model_path, word);
+    if (!a->manifest && !a->on) return eval_on_run(a, model_path, word);
     FV_TRY(load(a, model_path, &model));
-    fv_status status = eval_on_manifest(a, model, word);
+    fv_status status = a->on ? eval_on_sets(a, model, word) : eval_on_manifest(a, model, word);
     fv_model_free(model);
     return status;
+}
+
+/* Options that do not go together. */
+static fv_status check_combination(const eval_arguments *a) {
+    bool table = a->manifest || a->on;
+    if (!a->manifest && (a->root || (!a->on && (a->columns.count > 0 || a->mask_threshold >= 0))))
+        return fv_fail(FV_BAD_INPUT, "--root, --column and --mask-threshold say how to read a table: give --manifest "
+                                     "FILE.csv too, or leave them out");
+    if (a->manifest && a->on) return fv_fail(FV_BAD_INPUT, "give --manifest or --on, not both");
+    if (a->choose_threshold && (table || a->threshold >= 0))
+        return fv_fail(FV_BAD_INPUT, "--choose-threshold takes the run's own validation photographs: leave --manifest, "
+                                     "--on and --threshold out");
+    return FV_OK;
 }
 
 fv_status command_eval(int argc, char **argv) {
@@ -109,9 +140,13 @@ fv_status command_eval(int argc, char **argv) {
     char **words;
     int word_count;
     const option_spec options[] = {
-        {"split", OPTION_TEXT, &a.split, "NAME", "train, val, test or all (default val; all with --manifest)", 0, 0},
+        {"split", OPTION_TEXT, &a.split, "NAME",
+         "train, val, test or all (default val; all with --manifest; with --on the test split of sets that have one)",
+         0, 0},
         {"manifest", OPTION_TEXT, &a.manifest, "CSV",
          "measure on the photographs of this table instead of the run's own", 0, 0},
+        {"on", OPTION_TEXT, &a.on, "A,B,...",
+         "measure on several sets in one go: tables, or folders with an index.csv, here or below FOVEA_DATA", 0, 0},
         {"root", OPTION_TEXT, &a.root, "DIR", "folder of the table's relative paths (default: the table's)", 0, 0},
         {"column", OPTION_LIST, &a.columns, "A=B", "the column for fundus, od, oc, bv, fov, split ... is called B", 0,
          0},
@@ -125,27 +160,26 @@ fv_status command_eval(int argc, char **argv) {
         {"flips", OPTION_FLAG, &a.flips, NULL,
          "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
-        {"out", OPTION_TEXT, &a.out, "DIR", "evaluation.json, images.csv (a row a photograph), worst.png", 0, 0},
+        {"out", OPTION_TEXT, &a.out, "DIR",
+         "evaluation.json, images.csv (a row a photograph), worst.png; with --on a folder a set, sets.json, sets.csv",
+         0, 0},
     };
     const command_line line = {
         "eval",
         "RUN|MODEL [options]",
-        "Dice, IoU, precision and recall of each class with 95 % bootstrap intervals over photographs, and the error "
-        "of vertical,\n"
-        "horizontal and area cup-to-disc ratio, at each photograph's own size.",
+        "Dice, IoU, AUC, precision, recall ... of each class with 95 % bootstrap intervals over photographs, vessel "
+        "density, and the\n"
+        "error of vertical, horizontal and area cup-to-disc ratio, at each photograph's own size; vessels inside the "
+        "field of view.",
         "  fovea eval runs/od_oc --split test\n"
         "  fovea eval runs/od_oc/best.safetensors --manifest other/index.csv --json -\n"
-        "  fovea eval runs/od_oc --manifest table.csv --root photos --column fundus=image_path --column od=od_path",
+        "  fovea eval runs/od_oc --manifest table.csv --root photos --column fundus=image_path --column od=od_path\n"
+        "  fovea eval runs/vessels --on drive,chase_db1,hrf --out cross",
         options,
         sizeof options / sizeof *options};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one run folder or model file; see fovea eval --help");
-    if (!a.manifest && (a.root || a.columns.count > 0 || a.mask_threshold >= 0))
-        return fv_fail(FV_BAD_INPUT, "--root, --column and --mask-threshold say how to read a table: give --manifest "
-                                     "FILE.csv too, or leave them out");
-    if (a.choose_threshold && (a.manifest || a.threshold >= 0))
-        return fv_fail(FV_BAD_INPUT, "--choose-threshold takes the run's own validation photographs: leave --manifest "
-                                     "and --threshold out");
+    FV_TRY(check_combination(&a));
     return eval(&a, words[0]);
 }

@@ -55,16 +55,17 @@ static void print_table(FILE *stream, const fv_evaluation *e, const fv_model_spe
                 e->missed_discs);
 }
 
-static fv_status write_folder(const fv_evaluation *e, fv_model *model, const fv_manifest *manifest,
-                              const evaluation_request *request) {
+fv_status evaluation_write(const fv_evaluation *e, fv_model *model, const fv_manifest *manifest,
+                           const fv_evaluate_settings *settings, const char *folder) {
     char path[FV_PATH_MAX];
-    FV_TRY(fv_path_join(path, request->out, "evaluation.json"));
+    FV_TRY(fv_folder_make(folder));
+    FV_TRY(fv_path_join(path, folder, "evaluation.json"));
     FV_TRY(json_write(fv_evaluation_json(e, &model->spec), path));
-    FV_TRY(fv_path_join(path, request->out, "images.csv"));
+    FV_TRY(fv_path_join(path, folder, "images.csv"));
     FV_TRY(fv_evaluation_write_csv(e, &model->spec, manifest, path));
-    FV_TRY(fv_path_join(path, request->out, "worst.png"));
-    FV_TRY(picture_worst(path, e, manifest, model, &request->settings, 6));
-    fv_log_info("evaluation.json, images.csv and worst.png are in %s", request->out);
+    FV_TRY(fv_path_join(path, folder, "worst.png"));
+    FV_TRY(picture_worst(path, e, manifest, model, settings, 6));
+    fv_log_info("evaluation.json, images.csv and worst.png are in %s", folder);
     return FV_OK;
 }
 
@@ -76,7 +77,8 @@ fv_status evaluation_run(fv_model *model, const fv_manifest *manifest, const eva
     if (!beside_json || !fv_log_is_quiet())
         print_table(beside_json ? stderr : stdout, &evaluation, &model->spec, request->title);
     fv_status status = request->json ? json_write(fv_evaluation_json(&evaluation, &model->spec), request->json) : FV_OK;
-    if (status == FV_OK && request->out) status = write_folder(&evaluation, model, manifest, request);
+    if (status == FV_OK && request->out)
+        status = evaluation_write(&evaluation, model, manifest, &request->settings, request->out);
     fv_evaluation_free(&evaluation);
     return status;
 }

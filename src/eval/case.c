@@ -1,5 +1,6 @@
 #include "case.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "fovea/base/progress.h"
@@ -115,13 +116,24 @@ int fv_case_count(const fv_case_source *source, fv_split split) {
     return count;
 }
 
+static fv_status complain_nothing(const fv_model_spec *spec, fv_split split) {
+    char classes[FV_MAX_CLASSES * 34] = "", where[32] = "";
+    for (int c = 0; c < spec->classes; c++) {
+        size_t used = strlen(classes);
+        snprintf(classes + used, sizeof classes - used, "%s%s", c ? " or " : "", spec->class_names[c]);
+    }
+    if (split != FV_SPLIT_NONE) snprintf(where, sizeof where, " in the %s split", fv_split_names[split]);
+    return fv_fail(
+        FV_BAD_INPUT,
+        "there is no photograph with a mask of %s%s; see docs/data.md for the columns of masks and how splits "
+        "are made",
+        classes, where);
+}
+
 fv_status fv_case_each(const fv_case_source *source, fv_split split, const char *what, fv_case_measure *measure,
                        void *context) {
     int total = fv_case_count(source, split), done = 0;
-    if (total == 0)
-        return fv_fail(FV_BAD_INPUT,
-                       "there is no annotated photograph in the %s split; see docs/data.md for how splits are made",
-                       split == FV_SPLIT_NONE ? "whole" : fv_split_names[split]);
+    if (total == 0) return complain_nothing(source->spec, split);
     fv_progress progress;
     fv_progress_start(&progress, what, total);
     fv_status status = FV_OK;
