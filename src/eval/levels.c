@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 static int level_of(float probability) {
-    int level = (int)((double)probability * FV_LEVELS);
+    int level = (int)(probability * (float)FV_LEVELS); /* in float a rounded k / FV_LEVELS gives k again */
     return level < 0 ? 0 : level < FV_LEVELS ? level : FV_LEVELS - 1;
 }
 
