@@ -3,8 +3,10 @@
 #include <math.h>
 #include <stddef.h>
 
+#define ROUNDING_SLACK 5e-4 /* levels: l / FV_LEVELS rounded to float may lie below itself by up to 3e-4 of a level */
+
 static int level_of(float probability) {
-    int level = (int)(probability * (float)FV_LEVELS); /* in float a rounded k / FV_LEVELS gives k again */
+    int level = (int)((double)probability * FV_LEVELS + ROUNDING_SLACK);
     return level < 0 ? 0 : level < FV_LEVELS ? level : FV_LEVELS - 1;
 }
 
