@@ -3,11 +3,24 @@
 #include <math.h>
 #include <stddef.h>
 
-#define ROUNDING_SLACK 5e-4 /* levels: l / FV_LEVELS rounded to float may lie below itself by up to 3e-4 of a level */
+#define TAIL_BEGIN 0.01 /* distance to 0 or 1 below which levels get finer */
+#define STEPS_PER_UNIT 10000
+#define ROUNDING_SLACK 1e-7 /* of a probability: a threshold rounded to float may lie below itself by 3e-8 */
+
+enum { LEVELS_PER_OCTAVE = 128, LEVELS_PER_HUNDREDTH = STEPS_PER_UNIT / 100 };
+
+/* Level, from the end, of a probability this far from 0 or 1. */
+static int tail_level(double distance) {
+    if (distance <= 0) return 0;
+    int level = (int)floor(FV_LEVELS_TAIL + LEVELS_PER_OCTAVE * log2(distance / TAIL_BEGIN));
+    return level < 0 ? 0 : level < FV_LEVELS_TAIL ? level : FV_LEVELS_TAIL - 1;
+}
 
 static int level_of(float probability) {
-    int level = (int)((double)probability * FV_LEVELS + ROUNDING_SLACK);
-    return level < 0 ? 0 : level < FV_LEVELS ? level : FV_LEVELS - 1;
+    double p = (double)probability, reached = p + ROUNDING_SLACK;
+    if (reached < TAIL_BEGIN) return tail_level(p);
+    if (reached >= 1 - TAIL_BEGIN) return FV_LEVELS - 1 - tail_level(1 - p);
+    return FV_LEVELS_TAIL + (int)((reached - TAIL_BEGIN) * STEPS_PER_UNIT);
 }
 
 void fv_levels_count(fv_levels *levels, const float *probability, const fv_image *truth, const fv_image *region) {
@@ -36,7 +49,8 @@ double fv_levels_auc(const fv_levels *levels) {
     return inside > 0 && outside > 0 ? pairs / inside / outside : NAN;
 }
 
-fv_confusion fv_levels_confusion(const fv_levels *levels, int level) {
+fv_confusion fv_levels_confusion(const fv_levels *levels, int hundredths) {
+    int level = FV_LEVELS_TAIL + (hundredths - 1) * LEVELS_PER_HUNDREDTH;
     fv_confusion counts = {0};
     for (int l = 0; l < level; l++) {
         counts.false_negative += levels->inside[l];

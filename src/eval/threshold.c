@@ -18,7 +18,7 @@ static fv_status add_class(chooser *all, const fv_eval_case *images, const fv_pr
                            float *probability) {
     FV_TRY(fv_case_levels(&all->source, images, map, c, probability, all->levels));
     for (int t = LOWEST; t <= HIGHEST; t++) {
-        fv_confusion counts = fv_levels_confusion(all->levels, t * (FV_LEVELS / HUNDREDTHS));
+        fv_confusion counts = fv_levels_confusion(all->levels, t);
         all->dice[c][t] += fv_dice(&counts);
     }
     all->count[c]++;

@@ -81,9 +81,9 @@ static void thresholds_give_the_masks_counts(void **state) {
     draw(99, probability, truth, region);
     count(probability, truth, region, PIXELS);
     fv_image predicted = {PIXELS, 1, 1, mask}, known = {PIXELS, 1, 1, truth}, field = {PIXELS, 1, 1, region};
-    for (int level = 0; level < FV_LEVELS; level += 500) {
-        for (int i = 0; i < PIXELS; i++) mask[i] = probability[i] >= (float)level / FV_LEVELS ? 255 : 0;
-        fv_confusion of_levels = fv_levels_confusion(&levels, level);
+    for (int hundredths = 1; hundredths < 100; hundredths++) {
+        for (int i = 0; i < PIXELS; i++) mask[i] = probability[i] >= (float)(hundredths / 100.0) ? 255 : 0;
+        fv_confusion of_levels = fv_levels_confusion(&levels, hundredths);
         fv_confusion of_mask = fv_confusion_count(&predicted, &known, &field);
         assert_memory_equal(&of_levels, &of_mask, sizeof of_mask);
     }
@@ -92,9 +92,31 @@ static void thresholds_give_the_masks_counts(void **state) {
 /* A probability at a threshold belongs to the class, however it is rounded. */
 static void thresholds_hold_their_own_probability(void **state) {
     (void)state;
-    for (int level = 0; level < FV_LEVELS; level++) {
-        count((float[]){(float)((double)level / FV_LEVELS)}, (uint8_t[]){255}, NULL, 1);
-        assert_int_equal(levels.inside[level], 1);
+    for (int hundredths = 1; hundredths < 100; hundredths++) {
+        count((float[]){(float)(hundredths / 100.0)}, (uint8_t[]){255}, NULL, 1);
+        assert_int_equal(fv_levels_confusion(&levels, hundredths).true_positive, 1);
+        if (hundredths < 99) assert_int_equal(fv_levels_confusion(&levels, hundredths + 1).true_positive, 0);
+    }
+}
+
+/* Probabilities of a sure network: order is kept near 0 and 1 too, and the area is that of all pairs. */
+static void sure_probabilities_stay_apart(void **state) {
+    (void)state;
+    float probability[PIXELS];
+    uint8_t truth[PIXELS], region[PIXELS];
+    fv_rng rng = fv_rng_make(12, 0, 0, FV_PURPOSE_TEST);
+    for (int i = 0; i < PIXELS; i++) {
+        region[i] = 1;
+        truth[i] = i % 2 ? 255 : 0;
+        probability[i] = (float)(1 / (1 + exp(-(truth[i] ? 2 : -10) - 4 * fv_rng_normal(&rng))));
+    }
+    count(probability, truth, NULL, PIXELS);
+    assert_float_equal(fv_levels_auc(&levels), area_by_pairs(probability, truth, region, PIXELS), 5e-5);
+    const float rising[] = {0, 1e-7f, 1e-6f, 1e-5f, 1e-4f, 1e-3f, 0.01f, 0.5f, 0.99f, 0.999f, 0.9999f, 0.99999f, 1};
+    enum { RISING = sizeof rising / sizeof *rising };
+    for (int i = 1; i < RISING; i++) {
+        count(&rising[i - 1], (uint8_t[]){0, 255}, NULL, 2);
+        assert_true(fv_levels_auc(&levels) == 1);
     }
 }
 
@@ -128,6 +150,7 @@ int main(void) {
         cmocka_unit_test(area_is_that_of_all_pairs),
         cmocka_unit_test(thresholds_give_the_masks_counts),
         cmocka_unit_test(thresholds_hold_their_own_probability),
+        cmocka_unit_test(sure_probabilities_stay_apart),
         cmocka_unit_test(what_lies_outside_does_not_count),
         cmocka_unit_test(sums_pool_photographs),
     };

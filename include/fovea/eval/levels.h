@@ -4,9 +4,11 @@
 
 #include "fovea/eval/metrics.h"
 
-/* Level l holds the probabilities l / FV_LEVELS <= p < (l + 1) / FV_LEVELS, the last one also 1. A multiple of 100, so
-   that thresholds in hundredths lie between two levels. */
-#define FV_LEVELS 10000
+/* Probabilities 0.01 .. 0.99 are told apart by 1/10000. Nearer to 0 and to 1, where a sure network puts most pixels,
+   128 levels stand for each halving of the distance, down to a distance of 0.01 / 2^20: equal steps there would take
+   0.0005 from the area under the curve. Thresholds in hundredths lie between two levels. */
+#define FV_LEVELS_TAIL (20 * 128)
+#define FV_LEVELS (2 * FV_LEVELS_TAIL + 9800)
 
 typedef struct fv_levels {
     int64_t inside[FV_LEVELS], outside[FV_LEVELS]; /* px that belong to the class, and that do not */
@@ -20,7 +22,7 @@ void fv_levels_add(fv_levels *sum, const fv_levels *levels);
 /* Area under the ROC curve: the share of pairs (a pixel of the class, a pixel outside it) in which the first has the
    higher probability; pairs of one level count half (Hanley and McNeil 1982). NAN without pixels of both kinds. */
 double fv_levels_auc(const fv_levels *levels);
-/* What the pixels with p >= level / FV_LEVELS, taken for the class, give. 0 <= level <= FV_LEVELS. */
-fv_confusion fv_levels_confusion(const fv_levels *levels, int level);
+/* What the pixels with p >= hundredths / 100, taken for the class, give. 1 <= hundredths <= 99. */
+fv_confusion fv_levels_confusion(const fv_levels *levels, int hundredths);
 
 #endif
