@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results vessel-results bench-peers bench-images bench-predict bench-loader format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -113,6 +113,7 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
+.PHONY: vessel-results
 vessel-results: all ## the tables of docs/results/vessels.md from the trained runs in RUNS (drive, chase_db1, hrf below FOVEA_DATA)
 	@BUILD=$(BUILD) tests/slow/vessel_results.sh
 

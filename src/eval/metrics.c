@@ -117,10 +117,11 @@ static void correlate(const double *measured, const double *truth, int count, do
         least_t = fmin(least_t, truth[i]), most_t = fmax(most_t, truth[i]);
     }
     /* Equal values leave rounding errors of their mean in mm and tt, so those can't tell. */
-    bool m_varies = least_m < most_m && mm > 0, t_varies = least_t < most_t && tt > 0;
+    bool varies = least_m < most_m && least_t < most_t && mm > 0 && tt > 0;
+    if (!varies) return;
     double shift = agreement->n * agreement->bias * agreement->bias;
-    if (m_varies && t_varies) agreement->r = fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt))));
-    if (m_varies || t_varies) agreement->ccc = fmax(-1, fmin(1, 2 * mt / (mm + tt + shift)));
+    agreement->r = fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt))));
+    agreement->ccc = fmax(-1, fmin(1, 2 * mt / (mm + tt + shift)));
 }
 
 void fv_agreement_measure(const double *measured, const double *truth, int count, fv_agreement *agreement) {

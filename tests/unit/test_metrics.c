@@ -150,8 +150,8 @@ static void concordance(void **state) {
     assert_float_equal(a.relative_bias, 1 / 2.5, 1e-12);
     fv_agreement_measure((double[]){4, 3, 2, 1}, (double[]){1, 2, 3, 4}, 4, &a);
     assert_float_equal(a.ccc, -1, 1e-12);
-    fv_agreement_measure((double[]){7, 7, 7}, (double[]){1, 2, 3}, 3, &a); /* no spread, no concordance */
-    assert_true(isnan(a.r) && a.ccc == 0);
+    fv_agreement_measure((double[]){7, 7, 7}, (double[]){1, 2, 3}, 3, &a); /* no spread */
+    assert_true(isnan(a.r) && isnan(a.ccc) && a.relative_bias == 2.5);
     fv_agreement_measure((double[]){1, 2}, (double[]){1, 2}, 2, &a);
     assert_true(isnan(a.ccc));
 }

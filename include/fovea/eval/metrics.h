@@ -38,7 +38,7 @@ fv_status fv_bootstrap_mean(const double *values, int count, uint64_t seed, fv_e
 
 /* Agreement of two measurements over the pairs where both are finite. r: Pearson's correlation; ccc: Lin's concordance
    correlation coefficient (1989), 2 cov / (var + var + bias^2) with sums divided by n, 1 only where measured = truth.
-   Both NAN below 3 pairs, or where one side (ccc: both) does not vary. */
+   Both NAN below 3 pairs, or where one side does not vary. */
 typedef struct fv_agreement {
     double mae, bias;     /* bias: mean of (measured - truth) */
     double relative_bias; /* bias / mean truth, NAN where that is 0 */
