@@ -66,7 +66,8 @@ static fv_status read_set(const eval_sets_request *request, const fv_model_spec 
             return fv_fail(FV_BAD_INPUT, "--on: %s and %s are both called %s; give sets of different names",
                            sets->list[i].csv, set->csv, set->name);
     set->split = !request->any_split ? request->split : has_test(&set->manifest) ? FV_SPLIT_TEST : FV_SPLIT_NONE;
-    return FV_OK;
+    if (fv_evaluate_check(spec, &set->manifest, set->split) == FV_OK) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "%s: %s", set->name, fv_error()); /* before any other set is measured */
 }
 
 static fv_status read_sets(const eval_sets_request *request, const fv_model_spec *spec, measured_sets *sets) {
@@ -173,8 +174,7 @@ static fv_status write_folder(const measured_sets *sets, const fv_model_spec *sp
 static fv_status measure(fv_model *model, const eval_sets_request *request, measured_set *set) {
     char folder[FV_PATH_MAX];
     fv_log_info("%s: %s photographs of %s", set->name, split_title(set), set->csv);
-    if (fv_evaluate(model, &set->manifest, set->split, &request->settings, &set->evaluation) != FV_OK)
-        return fv_fail(FV_BAD_INPUT, "%s: %s", set->name, fv_error());
+    FV_TRY(fv_evaluate(model, &set->manifest, set->split, &request->settings, &set->evaluation));
     if (!request->out) return FV_OK;
     FV_TRY(fv_path_join(folder, request->out, set->name));
     return evaluation_write(&set->evaluation, model, &set->manifest, &request->settings, folder);

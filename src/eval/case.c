@@ -130,10 +130,15 @@ static fv_status complain_nothing(const fv_model_spec *spec, fv_split split) {
         classes, where);
 }
 
+fv_status fv_evaluate_check(const fv_model_spec *spec, const fv_manifest *manifest, fv_split split) {
+    fv_case_source source = {.spec = spec, .manifest = manifest};
+    return fv_case_count(&source, split) > 0 ? FV_OK : complain_nothing(spec, split);
+}
+
 fv_status fv_case_each(const fv_case_source *source, fv_split split, const char *what, fv_case_measure *measure,
                        void *context) {
     int total = fv_case_count(source, split), done = 0;
-    if (total == 0) return complain_nothing(source->spec, split);
+    FV_TRY(fv_evaluate_check(source->spec, source->manifest, split));
     fv_progress progress;
     fv_progress_start(&progress, what, total);
     fv_status status = FV_OK;

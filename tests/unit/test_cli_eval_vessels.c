@@ -239,7 +239,9 @@ static void what_is_wrong_is_told(void **state) {
                      "field of view");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--manifest", "disc.csv", "--root", PHANTOMS, "--quiet"), 2,
                      "no photograph with a mask of vessel");
-    EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", "disc.csv", "--quiet"), 2, "no photograph with a mask of vessel");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS ",disc.csv", "--out", "half", "--quiet"), 2,
+                     "no photograph with a mask of vessel");
+    assert_false(command_exists("half"));
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS ",unknown", "--quiet"), 2, "--on unknown", "index.csv");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS "," PHANTOMS, "--quiet"), 2, "both called");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", ",", "--quiet"), 2, "--on ,", "separated by commas");

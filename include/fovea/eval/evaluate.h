@@ -70,6 +70,8 @@ fv_status fv_eval_case_make(fv_predictor *predictor, const fv_model_spec *spec, 
                             int mask_threshold, fv_eval_case *images);
 void fv_eval_case_free(fv_eval_case *images);
 
+/* FV_BAD_INPUT when no record of the split (FV_SPLIT_NONE: of any) has a mask of a class of the model. */
+fv_status fv_evaluate_check(const fv_model_spec *spec, const fv_manifest *manifest, fv_split split);
 /* Evaluates the records whose split is `split`, or all with FV_SPLIT_NONE. The manifest's classes are matched to the
    model's by name; a class of the model that the manifest lacks has no figures. One prediction a photograph.
    FV_BAD_INPUT when there is nothing to evaluate, and where vessels have no field of view to be counted in. */
