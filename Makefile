@@ -114,6 +114,10 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
+.PHONY: vessel-results
+vessel-results: all ## the tables of docs/results/vessels.md from the trained runs in RUNS (drive, chase_db1, hrf below FOVEA_DATA)
+	@BUILD=$(BUILD) tests/slow/vessel_results.sh
+
 PEERS ?=
 bench-peers: all ## beside PyTorch and ONNX Runtime, half an hour: docs/results/performance.md; PEERS="--only unet --quick" passes options on
 	@BUILD=$(BUILD) tools/bench_peers.py $(PEERS)

@@ -7,6 +7,7 @@
 #include "options.h"
 #include "pictures.h"
 #include "run_setup.h"
+#include "thresholds.h"
 
 static bool should_stop(void *context) {
     (void)context;
@@ -33,6 +34,22 @@ static fv_split split_to_evaluate(const fv_manifest *manifest) {
     return has_split(manifest, FV_SPLIT_VAL) ? FV_SPLIT_VAL : FV_SPLIT_TRAIN;
 }
 
+static fv_evaluate_settings evaluate_settings(const run_setup *setup) {
+    return (fv_evaluate_settings){
+        .mask_threshold = setup->settings.loader.mask_threshold, .flips = setup->flips, .seed = setup->settings.seed};
+}
+
+/* Of the best weights, as eval.threshold says: the same whether the run was stopped in between or trained before. */
+static fv_status set_thresholds(const run_setup *setup) {
+    char best[FV_PATH_MAX];
+    fv_evaluate_settings settings = evaluate_settings(setup);
+    FV_TRY(fv_path_join(best, setup->settings.dir, "best.safetensors"));
+    if (!setup->choose_threshold) return thresholds_fix(best, &setup->settings.model);
+    if (has_split(&setup->manifest, FV_SPLIT_VAL)) return thresholds_choose(best, &setup->manifest, &settings);
+    fv_log_info("no validation photographs to choose a threshold on: model.threshold stays");
+    return thresholds_fix(best, &setup->settings.model);
+}
+
 static fv_status evaluate_best(const run_setup *setup) {
     char best[FV_PATH_MAX], out[FV_PATH_MAX], title[64];
     fv_model *model;
@@ -41,12 +58,7 @@ static fv_status evaluate_best(const run_setup *setup) {
     FV_TRY(fv_path_join(out, setup->settings.dir, fv_split_names[split]));
     FV_TRY(fv_model_load(best, &model));
     snprintf(title, sizeof title, "%s split, best weights", fv_split_names[split]);
-    evaluation_request request = {.split = split,
-                                  .settings = {.mask_threshold = setup->settings.loader.mask_threshold,
-                                               .flips = setup->flips,
-                                               .seed = setup->settings.seed},
-                                  .out = out,
-                                  .title = title};
+    evaluation_request request = {.split = split, .settings = evaluate_settings(setup), .out = out, .title = title};
     fv_status status = evaluation_run(model, &setup->manifest, &request);
     fv_model_free(model);
     return status;
@@ -70,6 +82,7 @@ static fv_status train(run_setup *setup) {
     else
         fv_log_info("%d epochs, best %d; %.1f images/s, %.0f MiB planned for a training step", result.epochs,
                     result.best_epoch, result.images_per_second, (double)result.plan_bytes / (1 << 20));
+    FV_TRY(set_thresholds(setup));
     FV_TRY(evaluate_best(setup));
     fv_log_info("try it: fovea predict %s/best.safetensors PHOTO.jpg --out results", dir);
     return FV_OK;

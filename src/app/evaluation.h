@@ -12,6 +12,10 @@ typedef struct evaluation_request {
     const char *title;
 } evaluation_request;
 
+/* Writes evaluation.json, images.csv and worst.png into a folder, which is made. */
+fv_status evaluation_write(const fv_evaluation *evaluation, fv_model *model, const fv_manifest *manifest,
+                           const fv_evaluate_settings *settings, const char *folder);
+
 /* Evaluates, prints a table (on standard error when the JSON goes to standard output) and writes the files. */
 fv_status evaluation_run(fv_model *model, const fv_manifest *manifest, const evaluation_request *request);
 

@@ -212,8 +212,9 @@ static int find_worst(const fv_evaluation *e, int wanted, int worst[MAX_WORST]) 
 static void worst_figures(const fv_eval_image *image, const fv_model_spec *spec, char *text, size_t size) {
     size_t n = 0;
     for (int c = 0; c < spec->classes && n < size; c++)
-        if (!isnan(image->dice[c]))
-            n += (size_t)snprintf(text + n, size - n, "%s Dice %.3f   ", spec->class_names[c], image->dice[c]);
+        if (!isnan(image->score[c][FV_SCORE_DICE]))
+            n += (size_t)snprintf(text + n, size - n, "%s Dice %.3f   ", spec->class_names[c],
+                                  image->score[c][FV_SCORE_DICE]);
     if (image->has_cdr && n < size)
         snprintf(text + n, size - n, "vCDR %.2f (truth %.2f)", image->predicted.vcdr, image->truth.vcdr);
 }

@@ -6,6 +6,8 @@
 
 #include "fovea/dataset/phantom.h"
 
+static const char *const threshold_names[] = {"validation", "fixed", NULL};
+
 /* The embedded data set. */
 typedef struct phantom_set {
     int count, side;
@@ -60,6 +62,9 @@ static fv_status read_settings(const char *config_path, char *const *overrides, 
     setup->picture_every = (int)fv_config_integer(setup->config, "train", "picture_every", 1, 0, 1000000);
     setup->picture_samples = (int)fv_config_integer(setup->config, "train", "picture_samples", 4, 1, 16);
     setup->flips = fv_config_flag(setup->config, "eval", "flips", false);
+    bool vessels = fv_model_class(&setup->settings.model, "vessel") >= 0;
+    setup->choose_threshold =
+        fv_config_choice(setup->config, "eval", "threshold", vessels ? 0 : 1, threshold_names) == 0;
     return FV_OK;
 }
 

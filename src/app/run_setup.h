@@ -10,6 +10,7 @@ typedef struct run_setup {
     fv_manifest manifest;
     int picture_every, picture_samples; /* epochs from picture to picture, validation photographs in it */
     bool flips;                         /* test-time flips in the final evaluation */
+    bool choose_threshold;              /* on the validation photographs, once trained */
     char *config_text;                  /* resolved */
 } run_setup;
 

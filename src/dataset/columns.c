@@ -44,10 +44,14 @@ fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, c
     FV_TRY(find_column(csv, source->column_split, usual_split, &found->split));
     FV_TRY(find_column(csv, source->column_patient, usual_patient, &found->patient));
     FV_TRY(find_column(csv, source->column_cdr, usual_cdr, &found->cdr));
+    FV_TRY(find_column(csv, source->column_group ? source->column_group : "", NULL, &found->group));
     for (int c = 0; c < manifest->classes; c++) {
         const char *class_name = manifest->class_names[c], *own[USUAL_NAMES] = {class_name};
         const char *const *usual = usual_mask(class_name);
+        char second[FV_SECOND_COLUMN];
+        fv_usual_second_column(class_name, second);
         FV_TRY(find_column(csv, source->column_mask[c], usual ? usual : own, &found->mask[c]));
+        FV_TRY(find_column(csv, source->column_second[c], (usual_names){second}, &found->second[c]));
     }
     if (found->fundus < 0) return fv_csv_need(csv, usual_fundus[0], &found->fundus); /* fails and lists what there is */
     return FV_OK;
@@ -56,6 +60,10 @@ fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, c
 const char *fv_usual_mask_column(const char *class_name) {
     const char *const *usual = usual_mask(class_name);
     return usual ? usual[0] : class_name;
+}
+
+void fv_usual_second_column(const char *class_name, char name[FV_SECOND_COLUMN]) {
+    snprintf(name, FV_SECOND_COLUMN, "%.31s2", fv_usual_mask_column(class_name));
 }
 
 fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_spec *spec, const char *assignment) {
@@ -77,6 +85,13 @@ fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_s
         bool by_usual = usual && strlen(usual[0]) == length && strncmp(usual[0], assignment, length) == 0;
         if (!by_class && !by_usual) continue;
         source->column_mask[c] = equals + 1;
+        return FV_OK;
+    }
+    for (int c = 0; equals && c < spec->classes; c++) {
+        char second[FV_SECOND_COLUMN];
+        fv_usual_second_column(spec->class_names[c], second);
+        if (strlen(second) != length || strncmp(second, assignment, length) != 0) continue;
+        source->column_second[c] = equals + 1;
         return FV_OK;
     }
     char classes[FV_MAX_CLASSES * 34] = "";

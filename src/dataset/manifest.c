@@ -36,7 +36,11 @@ static void free_record(fv_record *record) {
     free(record->fundus);
     free(record->fov);
     free(record->patient);
-    for (int c = 0; c < FV_MAX_CLASSES; c++) free(record->mask[c]);
+    free(record->group);
+    for (int c = 0; c < FV_MAX_CLASSES; c++) {
+        free(record->mask[c]);
+        free(record->second[c]);
+    }
 }
 
 /* Frees the records behind the first `count`. */
@@ -50,14 +54,19 @@ void fv_manifest_free(fv_manifest *manifest) {
     *manifest = (fv_manifest){0};
 }
 
+static void exchange(char **a, char **b) {
+    char *path = *a;
+    *a = *b;
+    *b = path;
+}
+
 void fv_manifest_keep_classes(fv_manifest *manifest, const bool *keep) {
     int kept = 0;
     for (int c = 0; c < manifest->classes; c++) {
         if (!keep[c]) continue;
         for (int r = 0; r < manifest->count && kept < c; r++) { /* what is left out goes behind, to be freed there */
-            char **mask = manifest->records[r].mask, *path = mask[c];
-            mask[c] = mask[kept];
-            mask[kept] = path;
+            exchange(&manifest->records[r].mask[c], &manifest->records[r].mask[kept]);
+            exchange(&manifest->records[r].second[c], &manifest->records[r].second[kept]);
         }
         if (kept < c) memcpy(manifest->class_names[kept], manifest->class_names[c], sizeof manifest->class_names[0]);
         kept++;
@@ -145,10 +154,13 @@ static fv_status read_texts(append *all, int row, fv_record *record) {
     FV_TRY(complete_path(all, cell(all, row, all->columns.fov), &record->fov));
     for (int c = 0; c < FV_MAX_CLASSES; c++) {
         int column = c < all->manifest->classes ? all->columns.mask[c] : -1;
+        int second = c < all->manifest->classes ? all->columns.second[c] : -1;
         FV_TRY(complete_path(all, cell(all, row, column), &record->mask[c]));
+        FV_TRY(complete_path(all, cell(all, row, second), &record->second[c]));
     }
     record->patient = strdup(cell(all, row, all->columns.patient));
-    if (!record->patient) return fv_fail_memory("the manifest", 0);
+    record->group = strdup(cell(all, row, all->columns.group));
+    if (!record->patient || !record->group) return fv_fail_memory("the manifest", 0);
     const char *name = cell(all, row, all->columns.name);
     if (*name) {
         snprintf(record->name, sizeof record->name, "%.127s", name);

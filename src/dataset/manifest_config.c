@@ -41,6 +41,13 @@ static double ask_fraction(fv_config *config, const char *section, const char *k
     return fv_config_number(config, place, key, 0, 0, 0.9);
 }
 
+/* A number of rows, or -1 when the key is not given. */
+static int ask_count(fv_config *config, const char *section, const char *key) {
+    const char *place = place_of(config, section, key);
+    if (!fv_config_text(config, place, key, NULL)) return -1;
+    return (int)fv_config_integer(config, place, key, 0, 0, 1000000);
+}
+
 static const char *variable(const char *name) {
     const char *value = getenv(name);
     if (value && *value) return value;
@@ -113,7 +120,10 @@ static void read_columns(fv_config *config, const char *section, const fv_model_
         char key[64];
         snprintf(key, sizeof key, "column_%s", spec->class_names[c]);
         source->column_mask[c] = ask_text(config, section, key);
+        snprintf(key, sizeof key, "column_%s_second", spec->class_names[c]);
+        source->column_second[c] = ask_text(config, section, key);
     }
+    source->column_group = ask_text(config, section, "balance");
     source->train_values = ask_text(config, section, "train_values");
     source->val_values = ask_text(config, section, "val_values");
     source->test_values = ask_text(config, section, "test_values");
@@ -125,10 +135,9 @@ static void read_split(fv_config *config, const char *section, set_settings *set
     long run_seed = fv_config_integer(config, "run", "seed", 1, 0, 1L << 53);
     set->split.val_fraction = ask_fraction(config, section, "val_fraction");
     set->split.test_fraction = ask_fraction(config, section, "test_fraction");
-    const char *place = place_of(config, section, "val_count");
-    bool counted = fv_config_text(config, place, "val_count", NULL) != NULL;
-    set->split.val_count = counted ? (int)fv_config_integer(config, place, "val_count", 0, 0, 1000000) : -1;
-    place = place_of(config, section, "split_seed");
+    set->split.val_count = ask_count(config, section, "val_count");
+    set->split.test_count = ask_count(config, section, "test_count");
+    const char *place = place_of(config, section, "split_seed");
     set->split.seed = (uint64_t)fv_config_integer(config, place, "split_seed", run_seed, 0, 1L << 53);
     set->forced_split = fv_config_choice(config, section, "split", SPLIT_AUTO, choices);
 }
@@ -187,7 +196,7 @@ static fv_status add_set(fv_config *config, const char *section, const fv_model_
     if (status == FV_OK && set->forced_split != SPLIT_AUTO) {
         force_split(manifest, first, (fv_split)set->forced_split);
         set->split.val_fraction = set->split.test_fraction = 0;
-        set->split.val_count = 0;
+        set->split.val_count = set->split.test_count = 0;
     }
     if (status == FV_OK) status = fv_manifest_split(manifest, first, &set->split);
     if (status == FV_OK) log_set(manifest, first);

@@ -17,11 +17,19 @@ static fv_status write_path(FILE *stream, const char *folder, const char *path) 
     return FV_OK;
 }
 
+static bool has_second(const fv_manifest *manifest, int c) {
+    for (int i = 0; i < manifest->count; i++)
+        if (manifest->records[i].second[c][0]) return true;
+    return false;
+}
+
 static fv_status write_record(FILE *stream, const fv_manifest *manifest, const fv_record *record, const char *folder) {
     fv_csv_write_cell(stream, record->name, ',');
     fv_csv_write_cell(stream, record->set, ',');
     FV_TRY(write_path(stream, folder, record->fundus));
     for (int c = 0; c < manifest->classes; c++) FV_TRY(write_path(stream, folder, record->mask[c]));
+    for (int c = 0; c < manifest->classes; c++)
+        if (has_second(manifest, c)) FV_TRY(write_path(stream, folder, record->second[c]));
     FV_TRY(write_path(stream, folder, record->fov));
     fv_csv_write_cell(stream, fv_split_names[record->split] ? fv_split_names[record->split] : "", ',');
     fv_csv_write_cell(stream, record->patient, ',');
@@ -39,6 +47,11 @@ fv_status fv_manifest_write(const fv_manifest *manifest, const char *path) {
     fputs("name,set,fundus,", file.stream);
     for (int c = 0; c < manifest->classes; c++) {
         fv_csv_write_cell(file.stream, fv_usual_mask_column(manifest->class_names[c]), ',');
+    }
+    for (int c = 0; c < manifest->classes; c++) {
+        char second[FV_SECOND_COLUMN];
+        fv_usual_second_column(manifest->class_names[c], second);
+        if (has_second(manifest, c)) fv_csv_write_cell(file.stream, second, ',');
     }
     fputs("fov,split,patient,cdr_expert\n", file.stream);
     fv_status status = FV_OK;

@@ -18,6 +18,8 @@ typedef struct ticket {
     uint64_t key;
     const char *person; /* tells patients of equal keys apart */
     int record;
+    int group; /* number of the record's group */
+    bool seen; /* moved, or found not to fit */
 } ticket;
 
 static uint64_t hash_text(uint64_t hash, const char *text) {
@@ -47,24 +49,68 @@ static bool same_person(const ticket *a, const ticket *b) {
     return a->key == b->key && strcmp(a->person, b->person) == 0;
 }
 
-/* Moves about `wanted` training rows from `first` on to `split`; see fv_manifest_split(). */
-static fv_status move_rows(fv_manifest *manifest, int first, int wanted, fv_split split, uint64_t seed) {
-    ticket *tickets = fv_allocate((size_t)(manifest->count - first), sizeof *tickets, "the split of a set");
-    if (!tickets) return FV_NO_RESOURCE;
-    int count = 0, moved = 0;
-    for (int i = first; i < manifest->count; i++) {
+/* The training rows from `first` on, in the order in which they may move. */
+static int make_tickets(const fv_manifest *manifest, int first, uint64_t seed, ticket *tickets) {
+    int count = 0;
+    for (int i = first; i < manifest->count; i++)
         if (manifest->records[i].split == FV_SPLIT_TRAIN) tickets[count++] = make_ticket(manifest, i, seed);
-    }
     qsort(tickets, (size_t)count, sizeof *tickets, compare_tickets);
-    for (int begin = 0, end; begin < count && moved < wanted; begin = end) {
-        for (end = begin + 1; end < count && same_person(&tickets[begin], &tickets[end]); end++) continue;
+    for (int i = 0; i < count; i++) { /* a group has the number of its first ticket */
+        const char *name = manifest->records[tickets[i].record].group;
+        int same = 0;
+        while (strcmp(manifest->records[tickets[same].record].group, name) != 0) same++;
+        tickets[i].group = same;
+    }
+    return count;
+}
+
+/* The rows begin .. end-1 of `tickets` are a patient. */
+static int patient_end(const ticket *tickets, int count, int begin) {
+    int end = begin + 1;
+    while (end < count && same_person(&tickets[begin], &tickets[end])) end++;
+    return end;
+}
+
+/* First row of the next patient that may move, -1 when there is none: of the groups with the fewest rows moved. */
+static int next_patient(const ticket *tickets, int count, const int *moved_of_group) {
+    int best = -1;
+    for (int begin = 0; begin < count; begin = patient_end(tickets, count, begin)) {
+        int moved = moved_of_group[tickets[begin].group];
+        if (!tickets[begin].seen && (best < 0 || moved < moved_of_group[tickets[best].group])) best = begin;
+    }
+    return best;
+}
+
+/* Moves about `wanted` of the tickets' rows to `split`; see fv_manifest_split(). */
+static void move_tickets(fv_manifest *manifest, ticket *tickets, int count, int *moved_of_group, int wanted,
+                         fv_split split) {
+    int moved = 0;
+    while (moved < wanted) {
+        int begin = next_patient(tickets, count, moved_of_group);
+        if (begin < 0) return;
+        int end = patient_end(tickets, count, begin);
         bool fits = moved + end - begin <= wanted || moved == 0;
+        tickets[begin].seen = true;
         if (!fits || end - begin == count) continue; /* the last patient stays in train */
         for (int i = begin; i < end; i++) manifest->records[tickets[i].record].split = split;
+        moved_of_group[tickets[begin].group] += end - begin;
         moved += end - begin;
     }
+}
+
+/* Moves training rows from `first` on. */
+static fv_status move_rows(fv_manifest *manifest, int first, int wanted, fv_split split, uint64_t seed) {
+    size_t rows = (size_t)(manifest->count - first);
+    ticket *tickets = fv_allocate(rows, sizeof *tickets, "the split of a set");
+    int *moved_of_group = fv_allocate(rows, sizeof *moved_of_group, "the split of a set");
+    fv_status status = tickets && moved_of_group ? FV_OK : FV_NO_RESOURCE;
+    if (status == FV_OK) {
+        int count = make_tickets(manifest, first, seed, tickets);
+        move_tickets(manifest, tickets, count, moved_of_group, wanted, split);
+    }
     free(tickets);
-    return FV_OK;
+    free(moved_of_group);
+    return status;
 }
 
 static int count_split(const fv_manifest *manifest, int first, fv_split split) {
@@ -99,32 +145,38 @@ static void begin_in_train(fv_manifest *manifest, int first) {
     }
 }
 
+/* How many of `train` rows are wanted: so many when `count` is given, else a share of at least one row. */
+static int rows_wanted(int train, int count, double fraction) {
+    if (count >= 0) return count;
+    return fraction > 0 ? (int)fmax(1, floor(train * fraction + 0.5)) : 0;
+}
+
+static fv_status complain_count(const fv_manifest *manifest, int first, const char *key, int count, const char *where,
+                                int train) {
+    return fv_fail(FV_BAD_INPUT,
+                   "%s: %s = %d rows can't be moved to %s: train has %d annotated rows and must keep at least one",
+                   manifest->records[first].set, key, count, where, train);
+}
+
 fv_status fv_manifest_split(fv_manifest *manifest, int first, const fv_split_settings *settings) {
     if (first >= manifest->count) return FV_OK;
     bool by_column = count_split(manifest, first, FV_SPLIT_NONE) < manifest->count - first;
     drop_unannotated(manifest, first);
     if (!by_column) begin_in_train(manifest, first);
     int train = count_split(manifest, first, FV_SPLIT_TRAIN);
+    bool no_test = count_split(manifest, first, FV_SPLIT_TEST) == 0;
+    bool no_val = count_split(manifest, first, FV_SPLIT_VAL) == 0;
     double test = settings->test_fraction >= 0 ? settings->test_fraction : by_column ? 0 : STANDARD_FRACTION;
     double val = settings->val_fraction >= 0 ? settings->val_fraction : STANDARD_FRACTION;
-    int test_wanted = test > 0 ? (int)fmax(1, floor(train * test + 0.5)) : 0;
-    int val_wanted = settings->val_count >= 0 ? settings->val_count
-                     : val > 0                ? (int)fmax(1, floor(train * val + 0.5))
-                                              : 0;
-    bool too_many = settings->val_count > 0 && settings->val_count >= train;
-    if (too_many && train > 0 && count_split(manifest, first, FV_SPLIT_VAL) == 0) {
-        return fv_fail(
-            FV_BAD_INPUT,
-            "%s: val_count = %d rows can't be moved to validation: train has %d annotated rows and must keep "
-            "at least one",
-            manifest->records[first].set, settings->val_count, train);
-    }
-    if (count_split(manifest, first, FV_SPLIT_TEST) == 0 && test_wanted > 0) {
-        FV_TRY(move_rows(manifest, first, test_wanted, FV_SPLIT_TEST, settings->seed));
-    }
-    if (count_split(manifest, first, FV_SPLIT_VAL) == 0 && val_wanted > 0) {
-        FV_TRY(move_rows(manifest, first, val_wanted, FV_SPLIT_VAL, settings->seed));
-    }
+    int test_wanted = no_test ? rows_wanted(train, settings->test_count, test) : 0;
+    int val_wanted = no_val ? rows_wanted(train, settings->val_count, val) : 0;
+    if (train > 0 && settings->test_count > 0 && test_wanted >= train)
+        return complain_count(manifest, first, "test_count", test_wanted, "test", train);
+    int left = settings->test_count > 0 ? train - test_wanted : train;
+    if (train > 0 && settings->val_count > 0 && val_wanted >= left)
+        return complain_count(manifest, first, "val_count", val_wanted, "validation", left);
+    if (test_wanted > 0) FV_TRY(move_rows(manifest, first, test_wanted, FV_SPLIT_TEST, settings->seed));
+    if (val_wanted > 0) FV_TRY(move_rows(manifest, first, val_wanted, FV_SPLIT_VAL, settings->seed));
     return FV_OK;
 }
 

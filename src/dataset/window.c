@@ -1,7 +1,8 @@
 #include "window.h"
 
-#define MAX_DRAWS 2000 /* of a pixel of a mask: even with one pixel in a hundred in it, all but one in 10^8 find one   \
-                        */
+#define MAX_DRAWS                                                                                                      \
+    2000 /* of a pixel of a mask: even with one pixel in a hundred in it, all but one in 10^8 find one                 \
+          */
 
 typedef struct point {
     int x, y; /* px */

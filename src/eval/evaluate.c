@@ -4,82 +4,64 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fovea/base/log.h"
-#include "fovea/base/memory.h"
+#include "case.h"
 #include "fovea/base/progress.h"
-#include "fovea/image/image_file.h"
-#include "fovea/image/mask.h"
+#include "fovea/base/memory.h"
+
+const char *const fv_score_names[] = {"dice", "iou", "precision", "recall", "specificity", "accuracy", "auc", NULL};
+
+typedef struct evaluator {
+    fv_case_source source;
+    fv_evaluation *evaluation;
+    fv_levels *pooled; /* of each class, all photographs */
+    fv_levels *levels; /* of one class of one photograph */
+} evaluator;
 
 /* ---- one photograph ---- */
 
-static fv_status read_mask(const char *path, const fv_image *photo, const char *photo_path, int threshold,
-                           fv_image *mask) {
-    fv_image raw = {0};
-    *mask = (fv_image){0};
-    if (!path[0]) return FV_OK;
-    FV_TRY(fv_image_read(path, 0, &raw));
-    fv_status status =
-        raw.width == photo->width && raw.height == photo->height
-            ? fv_mask_from_image(&raw, threshold, mask)
-            : fv_fail(FV_BAD_INPUT, "%s is %dx%d but its photograph %s is %dx%d; a mask needs its photograph's size",
-                      path, raw.width, raw.height, photo_path, photo->width, photo->height);
-    fv_image_free(&raw);
-    return status;
+static void score_masks(const fv_image *predicted, const fv_image *truth, const fv_image *region,
+                        double score[FV_SCORES]) {
+    fv_confusion counts = fv_confusion_count(predicted, truth, region);
+    score[FV_SCORE_DICE] = fv_dice(&counts);
+    score[FV_SCORE_IOU] = fv_iou(&counts);
+    score[FV_SCORE_PRECISION] = fv_precision(&counts);
+    score[FV_SCORE_RECALL] = fv_recall(&counts);
+    score[FV_SCORE_SPECIFICITY] = fv_specificity(&counts);
+    score[FV_SCORE_ACCURACY] = fv_accuracy(&counts);
 }
 
-/* Path of the mask of the model's class c, "" where the manifest has none. */
-static const char *mask_path(const fv_model_spec *spec, const fv_manifest *manifest, const fv_record *record, int c) {
-    for (int k = 0; k < manifest->classes; k++)
-        if (strcmp(spec->class_names[c], manifest->class_names[k]) == 0) return record->mask[k];
-    return "";
+/* Share of the region's pixels that the mask has; NAN without a mask. */
+static double density_of(const fv_image *mask, const fv_image *region) {
+    if (!mask->data) return NAN;
+    fv_confusion counts = fv_confusion_count(mask, mask, region);
+    return (double)counts.true_positive / (double)(counts.true_positive + counts.true_negative);
 }
 
-static fv_status case_read(fv_predictor *predictor, const fv_model_spec *spec, const fv_manifest *manifest,
-                           const fv_record *record, int mask_threshold, fv_eval_case *images) {
-    fv_probability_map map;
-    FV_TRY(fv_image_read(record->fundus, 3, &images->photo));
-    FV_TRY(read_mask(record->fov, &images->photo, record->fundus, mask_threshold, &images->fov));
-    FV_TRY(fv_predict_photo(predictor, &images->photo, images->fov.data ? &images->fov : NULL, &map));
-    FV_TRY(fv_predict_masks(spec, &map, images->photo.width, images->photo.height, images->predicted));
-    for (int c = 0; c < spec->classes; c++)
-        FV_TRY(read_mask(mask_path(spec, manifest, record, c), &images->photo, record->fundus, mask_threshold,
-                         &images->truth[c]));
-    return FV_OK;
+static void measure_density(const fv_model_spec *spec, const fv_eval_case *images, fv_eval_image *image) {
+    int vessel = fv_model_class(spec, "vessel");
+    bool known = vessel >= 0 && images->truth[vessel].data;
+    image->density = known ? density_of(&images->predicted[vessel], &images->fov) : NAN;
+    image->density_truth = known ? density_of(&images->truth[vessel], &images->fov) : NAN;
+    image->density_second = known ? density_of(&images->second[vessel], &images->fov) : NAN;
 }
 
-fv_status fv_eval_case_make(fv_predictor *predictor, const fv_model_spec *spec, const fv_manifest *manifest, int record,
-                            int mask_threshold, fv_eval_case *images) {
-    *images = (fv_eval_case){0};
-    fv_status status = case_read(predictor, spec, manifest, &manifest->records[record], mask_threshold, images);
-    if (status != FV_OK) fv_eval_case_free(images);
-    return status;
-}
-
-void fv_eval_case_free(fv_eval_case *images) {
-    fv_image_free(&images->photo);
-    fv_image_free(&images->fov);
-    fv_masks_free(images->predicted, FV_MAX_CLASSES);
-    fv_masks_free(images->truth, FV_MAX_CLASSES);
-}
-
-static void measure_class(const fv_image *predicted, const fv_image *truth, const fv_image *fov, int c,
-                          fv_eval_image *image) {
-    fv_confusion counts = fv_confusion_count(predicted, truth, fov);
-    image->dice[c] = fv_dice(&counts);
-    image->iou[c] = fv_iou(&counts);
-    image->precision[c] = fv_precision(&counts);
-    image->recall[c] = fv_recall(&counts);
-}
-
-static fv_status measure_image(const fv_model_spec *spec, const fv_eval_case *images, fv_eval_image *image) {
-    for (int c = 0; c < spec->classes; c++) {
-        bool vessel = strcmp(spec->class_names[c], "vessel") == 0;
-        const fv_image *region = vessel && images->fov.data ? &images->fov : NULL;
-        image->dice[c] = image->iou[c] = image->precision[c] = image->recall[c] = NAN;
-        if (images->truth[c].data) measure_class(&images->predicted[c], &images->truth[c], region, c, image);
+static fv_status score_probabilities(evaluator *e, const fv_eval_case *images, const fv_probability_map *map,
+                                     fv_eval_image *image) {
+    size_t pixels = (size_t)images->photo.width * (size_t)images->photo.height;
+    float *probability = fv_allocate_unset(pixels, sizeof *probability, "the probabilities of a photograph");
+    if (!probability) return FV_NO_RESOURCE;
+    fv_status status = FV_OK;
+    for (int c = 0; c < e->source.spec->classes && status == FV_OK; c++) {
+        if (!images->truth[c].data) continue;
+        status = fv_case_levels(&e->source, images, map, c, probability, e->levels);
+        image->score[c][FV_SCORE_AUC] = fv_levels_auc(e->levels);
+        fv_levels_add(&e->pooled[c], e->levels);
     }
-    image->mean_dice = fv_mean_known(image->dice, spec->classes);
-    image->mean_iou = fv_mean_known(image->iou, spec->classes);
+    free(probability);
+    return status;
+}
+
+static fv_status measure_cdr(const fv_model_spec *spec, const fv_eval_case *images, fv_eval_image *image) {
     int disc = fv_model_class(spec, "disc"), cup = fv_model_class(spec, "cup");
     image->has_cdr = disc >= 0 && cup >= 0 && images->truth[disc].data && images->truth[cup].data;
     if (!image->has_cdr) return FV_OK;
@@ -87,37 +69,62 @@ static fv_status measure_image(const fv_model_spec *spec, const fv_eval_case *im
     return fv_cdr_measure(&images->truth[disc], &images->truth[cup], &image->truth);
 }
 
-typedef struct evaluator {
-    const fv_model_spec *spec;
-    const fv_manifest *manifest;
-    const fv_evaluate_settings *settings;
-    fv_predictor *predictor;
-} evaluator;
+static double mean_score(const fv_eval_image *image, int classes, fv_score score) {
+    double values[FV_MAX_CLASSES];
+    for (int c = 0; c < classes; c++) values[c] = image->score[c][score];
+    return fv_mean_known(values, classes);
+}
 
-static fv_status evaluate_record(const evaluator *e, int r, fv_eval_image *image) {
+static fv_status measure_image(evaluator *e, const fv_eval_case *images, const fv_probability_map *map,
+                               fv_eval_image *image) {
+    const fv_model_spec *spec = e->source.spec;
+    for (int c = 0; c < spec->classes; c++) {
+        const fv_image *region = fv_case_region(&e->source, images, c);
+        const fv_image *truth = &images->truth[c], *second = &images->second[c];
+        for (int s = 0; s < FV_SCORES; s++) image->score[c][s] = image->second[c][s] = NAN;
+        if (truth->data) score_masks(&images->predicted[c], truth, region, image->score[c]);
+        if (second->data) score_masks(second, truth, region, image->second[c]);
+    }
+    FV_TRY(score_probabilities(e, images, map, image));
+    image->mean_dice = mean_score(image, spec->classes, FV_SCORE_DICE);
+    image->mean_iou = mean_score(image, spec->classes, FV_SCORE_IOU);
+    measure_density(spec, images, image);
+    return measure_cdr(spec, images, image);
+}
+
+static fv_status evaluate_record(void *context, int r) {
+    evaluator *e = context;
+    fv_eval_image *image = &e->evaluation->images[e->evaluation->count++];
     fv_eval_case images;
-    *image = (fv_eval_image){.record = r, .cdr_expert = e->manifest->records[r].cdr_expert};
-    FV_TRY(fv_eval_case_make(e->predictor, e->spec, e->manifest, r, e->settings->mask_threshold, &images));
-    fv_status status = measure_image(e->spec, &images, image);
+    fv_probability_map map;
+    *image = (fv_eval_image){.record = r, .cdr_expert = e->source.manifest->records[r].cdr_expert};
+    FV_TRY(fv_case_read(&e->source, r, &images, &map));
+    fv_status status =
+        fv_predict_masks(e->source.spec, &map, images.photo.width, images.photo.height, images.predicted);
+    if (status == FV_OK) status = measure_image(e, &images, &map, image);
     fv_eval_case_free(&images);
     return status;
 }
 
 /* ---- all of them ---- */
 
+/* A figure of each photograph, at `offset` in fv_eval_image. */
+static void gather(const fv_evaluation *e, size_t offset, double *values) {
+    for (int i = 0; i < e->count; i++) values[i] = *(const double *)((const char *)&e->images[i] + offset);
+}
+
 static fv_status estimate(const fv_evaluation *e, size_t offset, uint64_t seed, double *scratch, fv_estimate *out) {
-    for (int i = 0; i < e->count; i++) scratch[i] = *(const double *)((const char *)&e->images[i] + offset);
+    gather(e, offset, scratch);
     return fv_bootstrap_mean(scratch, e->count, seed, out);
 }
 
 static fv_status estimate_all(fv_evaluation *e, int classes, uint64_t seed, double *scratch) {
-    for (int c = 0; c < classes; c++) {
-        size_t at = (size_t)c * sizeof(double);
-        FV_TRY(estimate(e, offsetof(fv_eval_image, dice) + at, seed, scratch, &e->dice[c]));
-        FV_TRY(estimate(e, offsetof(fv_eval_image, iou) + at, seed, scratch, &e->iou[c]));
-        FV_TRY(estimate(e, offsetof(fv_eval_image, precision) + at, seed, scratch, &e->precision[c]));
-        FV_TRY(estimate(e, offsetof(fv_eval_image, recall) + at, seed, scratch, &e->recall[c]));
-    }
+    for (int c = 0; c < classes; c++)
+        for (int s = 0; s < FV_SCORES; s++) {
+            size_t at = (size_t)(c * FV_SCORES + s) * sizeof(double);
+            FV_TRY(estimate(e, offsetof(fv_eval_image, score) + at, seed, scratch, &e->score[c][s]));
+            FV_TRY(estimate(e, offsetof(fv_eval_image, second) + at, seed, scratch, &e->second[c][s]));
+        }
     FV_TRY(estimate(e, offsetof(fv_eval_image, mean_dice), seed, scratch, &e->mean_dice));
     return estimate(e, offsetof(fv_eval_image, mean_iou), seed, scratch, &e->mean_iou);
 }
@@ -133,14 +140,24 @@ static void agree(const fv_evaluation *e, size_t offset, bool expert, double *sc
     fv_agreement_measure(measured, truth, e->count, out);
 }
 
-static fv_status summarise(fv_evaluation *e, int classes, uint64_t seed) {
-    double *scratch = fv_allocate(2 * (size_t)e->count, sizeof *scratch, "an evaluation");
-    if (!scratch) return FV_NO_RESOURCE;
-    fv_status status = estimate_all(e, classes, seed, scratch);
+static void agree_all(fv_evaluation *e, double *scratch) {
     agree(e, offsetof(fv_cdr, vcdr), false, scratch, &e->vcdr);
     agree(e, offsetof(fv_cdr, hcdr), false, scratch, &e->hcdr);
     agree(e, offsetof(fv_cdr, area_cdr), false, scratch, &e->area_cdr);
     agree(e, offsetof(fv_cdr, vcdr), true, scratch, &e->vcdr_expert);
+    gather(e, offsetof(fv_eval_image, density), scratch);
+    gather(e, offsetof(fv_eval_image, density_truth), scratch + e->count);
+    fv_agreement_measure(scratch, scratch + e->count, e->count, &e->density);
+    gather(e, offsetof(fv_eval_image, density_second), scratch);
+    fv_agreement_measure(scratch, scratch + e->count, e->count, &e->density_second);
+}
+
+static fv_status summarise(fv_evaluation *e, const fv_levels *pooled, int classes, uint64_t seed) {
+    double *scratch = fv_allocate(2 * (size_t)e->count, sizeof *scratch, "an evaluation");
+    if (!scratch) return FV_NO_RESOURCE;
+    fv_status status = estimate_all(e, classes, seed, scratch);
+    agree_all(e, scratch);
+    for (int c = 0; c < classes; c++) e->pooled_auc[c] = fv_levels_auc(&pooled[c]);
     for (int i = 0; i < e->count; i++) {
         const fv_eval_image *image = &e->images[i];
         e->missed_discs += image->has_cdr && image->truth.disc_found && !image->predicted.disc_found;
@@ -149,46 +166,25 @@ static fv_status summarise(fv_evaluation *e, int classes, uint64_t seed) {
     return status;
 }
 
-static bool is_annotated(const evaluator *e, const fv_record *record) {
-    for (int c = 0; c < e->spec->classes; c++)
-        if (mask_path(e->spec, e->manifest, record, c)[0]) return true;
-    return false;
-}
-
-static fv_status evaluate_all(const evaluator *e, fv_split split, fv_evaluation *evaluation) {
-    int total = 0, done = 0;
-    for (int r = 0; r < e->manifest->count; r++)
-        total += (split == FV_SPLIT_NONE || e->manifest->records[r].split == split) &&
-                 is_annotated(e, &e->manifest->records[r]);
-    if (total == 0)
-        return fv_fail(FV_BAD_INPUT,
-                       "there is no annotated photograph in the %s split; see docs/data.md for how splits are made",
-                       split == FV_SPLIT_NONE ? "whole" : fv_split_names[split]);
-    evaluation->images = fv_allocate((size_t)total, sizeof *evaluation->images, "an evaluation");
-    if (!evaluation->images) return FV_NO_RESOURCE;
-    fv_progress progress;
-    fv_progress_start(&progress, "evaluating", total);
-    fv_status status = FV_OK;
-    for (int r = 0; r < e->manifest->count && status == FV_OK; r++) {
-        const fv_record *record = &e->manifest->records[r];
-        if ((split != FV_SPLIT_NONE && record->split != split) || !is_annotated(e, record)) continue;
-        status = evaluate_record(e, r, &evaluation->images[evaluation->count++]);
-        fv_progress_update(&progress, ++done, NULL);
-    }
-    fv_progress_end(&progress);
-    return status;
+static fv_status evaluate_all(evaluator *e, fv_split split) {
+    int count = fv_case_count(&e->source, split), classes = e->source.spec->classes;
+    e->evaluation->images = fv_allocate((size_t)count, sizeof *e->evaluation->images, "an evaluation");
+    e->pooled = fv_allocate((size_t)classes + 1, sizeof *e->pooled, "an evaluation");
+    if (!e->evaluation->images || !e->pooled) return FV_NO_RESOURCE;
+    e->levels = &e->pooled[classes];
+    FV_TRY(fv_case_each(&e->source, split, "evaluating", evaluate_record, e));
+    return summarise(e->evaluation, e->pooled, classes, e->source.settings->seed);
 }
 
 fv_status fv_evaluate(fv_model *model, const fv_manifest *manifest, fv_split split,
                       const fv_evaluate_settings *settings, fv_evaluation *evaluation) {
     double began = fv_seconds();
-    evaluator e = {.spec = &model->spec, .manifest = manifest, .settings = settings};
+    evaluator e = {.evaluation = evaluation};
     *evaluation = (fv_evaluation){0};
-    FV_TRY(fv_predictor_make(model, &e.predictor));
-    fv_predictor_set_flips(e.predictor, settings->flips);
-    fv_status status = evaluate_all(&e, split, evaluation);
-    if (status == FV_OK) status = summarise(evaluation, e.spec->classes, settings->seed);
-    fv_predictor_free(e.predictor);
+    FV_TRY(fv_case_source_make(model, manifest, settings, &e.source));
+    fv_status status = evaluate_all(&e, split);
+    fv_case_source_free(&e.source);
+    free(e.pooled);
     if (status != FV_OK) fv_evaluation_free(evaluation);
     evaluation->seconds = fv_seconds() - began;
     return status;

@@ -39,6 +39,15 @@ double fv_recall(const fv_confusion *c) {
     return ratio_or(c->true_positive, c->true_positive + c->false_negative, c->false_positive == 0 ? 1.0 : 0.0);
 }
 
+double fv_specificity(const fv_confusion *c) {
+    return ratio_or(c->true_negative, c->true_negative + c->false_positive, 1.0);
+}
+
+double fv_accuracy(const fv_confusion *c) {
+    int64_t right = c->true_positive + c->true_negative;
+    return ratio_or(right, right + c->false_positive + c->false_negative, 1.0);
+}
+
 static int compare_doubles(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -93,8 +102,9 @@ static bool is_pair(const double *measured, const double *truth, int i) {
     return isfinite(measured[i]) && isfinite(truth[i]);
 }
 
-/* Pearson's correlation over the pairs, whose means are given; NAN when one side does not vary. */
-static double correlation(const double *measured, const double *truth, int count, double mean_m, double mean_t) {
+/* Both correlations over the pairs, whose means are given (metrics.h says when they are NAN). */
+static void correlate(const double *measured, const double *truth, int count, double mean_m, double mean_t,
+                      fv_agreement *agreement) {
     double mm = 0, tt = 0, mt = 0;
     double least_m = INFINITY, most_m = -INFINITY, least_t = INFINITY, most_t = -INFINITY;
     for (int i = 0; i < count; i++) {
@@ -108,7 +118,10 @@ static double correlation(const double *measured, const double *truth, int count
     }
     /* Equal values leave rounding errors of their mean in mm and tt, so those can't tell. */
     bool varies = least_m < most_m && least_t < most_t && mm > 0 && tt > 0;
-    return varies ? fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt)))) : NAN;
+    if (!varies) return;
+    double shift = agreement->n * agreement->bias * agreement->bias;
+    agreement->r = fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt))));
+    agreement->ccc = fmax(-1, fmin(1, 2 * mt / (mm + tt + shift)));
 }
 
 void fv_agreement_measure(const double *measured, const double *truth, int count, fv_agreement *agreement) {
@@ -122,11 +135,12 @@ void fv_agreement_measure(const double *measured, const double *truth, int count
         sum_error += measured[i] - truth[i];
         sum_absolute += fabs(measured[i] - truth[i]);
     }
-    *agreement = (fv_agreement){NAN, NAN, NAN, n};
+    *agreement = (fv_agreement){NAN, NAN, NAN, NAN, NAN, n};
     if (n == 0) return;
     agreement->mae = sum_absolute / n;
     agreement->bias = sum_error / n;
-    if (n >= 3) agreement->r = correlation(measured, truth, count, sum_m / n, sum_t / n);
+    if (sum_t != 0) agreement->relative_bias = sum_error / sum_t;
+    if (n >= 3) correlate(measured, truth, count, sum_m / n, sum_t / n, agreement);
 }
 
 double fv_mean_known(const double *values, int count) {

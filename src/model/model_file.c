@@ -8,6 +8,7 @@
 
 #define FORMAT_VERSION 1
 #define SPEC_KEY "fovea.model"
+#define THRESHOLDS_KEY "fovea.thresholds"
 #define VALUE_PREFIX "model."
 
 /* ---- writing ---- */
@@ -253,6 +254,41 @@ fv_status fv_model_load(const char *path, fv_model **model) {
     *model = NULL;
     FV_TRY(fv_safetensors_read(path, &file));
     fv_status status = fv_model_from_safetensors(&file, model);
+    fv_safetensors_free(&file);
+    return status;
+}
+
+/* ---- thresholds ---- */
+
+static fv_status copy_metadata(const fv_safetensors *file, const char *origin, fv_safetensors_writer *writer) {
+    const cJSON *item;
+    cJSON_ArrayForEach(item, (const cJSON *)file->metadata) {
+        bool own = strcmp(item->string, SPEC_KEY) == 0 || strcmp(item->string, THRESHOLDS_KEY) == 0;
+        if (!own) FV_TRY(fv_safetensors_add_metadata(writer, item->string, item->valuestring));
+    }
+    return origin ? fv_safetensors_add_metadata(writer, THRESHOLDS_KEY, origin) : FV_OK;
+}
+
+static fv_status rewrite(const fv_safetensors *file, const fv_model *model, const char *origin, const char *path) {
+    fv_safetensors_writer *writer;
+    FV_TRY(fv_safetensors_writer_make(&writer));
+    fv_status status = fv_model_add_to(model, NULL, writer);
+    if (status == FV_OK) status = copy_metadata(file, origin, writer);
+    if (status == FV_OK) return fv_safetensors_write(writer, path);
+    fv_safetensors_writer_free(writer);
+    return status;
+}
+
+fv_status fv_model_file_set_thresholds(const char *path, const double *thresholds, const char *origin) {
+    fv_safetensors file;
+    fv_model *model = NULL;
+    FV_TRY(fv_safetensors_read(path, &file));
+    fv_status status = fv_model_from_safetensors(&file, &model);
+    if (status == FV_OK) {
+        memcpy(model->spec.thresholds, thresholds, (size_t)model->spec.classes * sizeof *thresholds);
+        status = rewrite(&file, model, origin, path);
+    }
+    fv_model_free(model);
     fv_safetensors_free(&file);
     return status;
 }

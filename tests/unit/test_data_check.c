@@ -280,7 +280,8 @@ static void finds_nothing_in_drishti(void **state) {
     fv_manifest manifest;
     fv_manifest_init(&manifest, &spec);
     assert_int_equal(fv_manifest_append(&manifest, &(fv_manifest_source){.csv = csv}), FV_OK);
-    fv_split_settings settings = {.val_fraction = -1, .test_fraction = -1, .val_count = 10, .seed = 1};
+    fv_split_settings settings = {
+        .val_fraction = -1, .test_fraction = -1, .val_count = 10, .test_count = -1, .seed = 1};
     assert_int_equal(fv_manifest_split(&manifest, 0, &settings), FV_OK);
     fv_data_report report;
     fv_status status = fv_data_check(&manifest, &usual, &report);

@@ -49,6 +49,33 @@ static void refuse_csv(const char *csv, fv_manifest_source source, const char *p
     fv_manifest_free(&manifest);
 }
 
+static void reads_second_readers_and_groups(void **state) {
+    (void)state;
+    static const char table[] = "fundus,od,od2,other,stage\n"
+                                "a.jpg,a.png,a2.png,x.png,late\n"
+                                "b.jpg,b.png,NA,,early\n";
+    fv_manifest manifest = read_csv(table, (fv_manifest_source){0}, false);
+    assert_string_equal(manifest.records[0].second[0], sample_path("a2.png"));
+    assert_string_equal(manifest.records[0].second[1], "");
+    assert_string_equal(manifest.records[1].second[0], "");
+    assert_string_equal(manifest.records[0].group, "");
+    assert_int_equal(fv_manifest_write(&manifest, sample_path("written.csv")), FV_OK);
+    fv_manifest_free(&manifest);
+    fv_model_spec spec = sample_spec(false);
+    fv_manifest_init(&manifest, &spec);
+    fv_manifest_source again = {.csv = sample_path("written.csv")};
+    if (fv_manifest_append(&manifest, &again) != FV_OK) fail_msg("%s", fv_error());
+    assert_string_equal(manifest.records[0].second[0], sample_path("a2.png"));
+    fv_manifest_free(&manifest);
+    fv_manifest_source named = {.column_second = {"other"}, .column_group = "stage"};
+    manifest = read_csv(table, named, false);
+    assert_string_equal(manifest.records[0].second[0], sample_path("x.png"));
+    assert_string_equal(manifest.records[0].group, "late");
+    assert_string_equal(manifest.records[1].group, "early");
+    fv_manifest_free(&manifest);
+    refuse_csv(table, (fv_manifest_source){.column_group = "group"}, "group");
+}
+
 static void reads_the_usual_columns(void **state) {
     (void)state;
     fv_manifest manifest = read_csv("name,fundus,od,oc,bv,fov,split,patient,cdr_expert\n"
@@ -64,6 +91,8 @@ static void reads_the_usual_columns(void **state) {
     assert_string_equal(a->mask[1], sample_path("oc/a.png"));
     assert_string_equal(a->fov, sample_path("fov/a.png"));
     assert_string_equal(a->patient, "7");
+    assert_string_equal(a->second[0], "");
+    assert_string_equal(a->group, "");
     assert_float_equal(a->cdr_expert, 0.45, 1e-12);
     assert_int_equal(a->split, FV_SPLIT_TRAIN);
     assert_string_equal(b->fundus, "/far/b.jpg");
@@ -332,6 +361,7 @@ int main(void) {
     setenv("FOVEA_DATA", sample_real_data(), 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_usual_columns),
+        cmocka_unit_test(reads_second_readers_and_groups),
         cmocka_unit_test(reads_the_second_form),
         cmocka_unit_test(maps_prefixes_and_words),
         cmocka_unit_test(reads_named_columns_and_values),

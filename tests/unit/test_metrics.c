@@ -128,6 +128,34 @@ static void agreement_without_correlation(void **state) {
     assert_true(a.n == 0 && isnan(a.mae) && isnan(a.bias) && isnan(a.r));
 }
 
+static void other_shares(void **state) {
+    (void)state;
+    fv_confusion c = {.true_positive = 6, .false_positive = 2, .false_negative = 4, .true_negative = 88};
+    assert_float_equal(fv_specificity(&c), 88.0 / 90, 1e-15);
+    assert_float_equal(fv_accuracy(&c), 0.94, 1e-15);
+    fv_confusion all = {.true_positive = 3}, none = {0};
+    assert_true(fv_specificity(&all) == 1 && fv_accuracy(&all) == 1 && fv_accuracy(&none) == 1);
+}
+
+/* Lin's coefficient by its formula, and its bounds. */
+static void concordance(void **state) {
+    (void)state;
+    fv_agreement a;
+    fv_agreement_measure((double[]){1, 2, 3, 4}, (double[]){1, 2, 3, 4}, 4, &a);
+    assert_float_equal(a.ccc, 1, 1e-12);
+    assert_true(a.relative_bias == 0);
+    fv_agreement_measure((double[]){2, 3, 4, 5}, (double[]){1, 2, 3, 4}, 4, &a); /* variance 5/4, shift 1 */
+    assert_float_equal(a.r, 1, 1e-12);
+    assert_float_equal(a.ccc, 2 * 1.25 / (1.25 + 1.25 + 1), 1e-12);
+    assert_float_equal(a.relative_bias, 1 / 2.5, 1e-12);
+    fv_agreement_measure((double[]){4, 3, 2, 1}, (double[]){1, 2, 3, 4}, 4, &a);
+    assert_float_equal(a.ccc, -1, 1e-12);
+    fv_agreement_measure((double[]){7, 7, 7}, (double[]){1, 2, 3}, 3, &a); /* no spread */
+    assert_true(isnan(a.r) && isnan(a.ccc) && a.relative_bias == 2.5);
+    fv_agreement_measure((double[]){1, 2}, (double[]){1, 2}, 2, &a);
+    assert_true(isnan(a.ccc));
+}
+
 static void test_mean_of_known_values(void **state) {
     (void)state;
     const double some[] = {NAN, 0.5, NAN, 1.0}, none[] = {NAN, NAN};
@@ -147,6 +175,8 @@ int main(void) {
         cmocka_unit_test(bootstrap_coverage),
         cmocka_unit_test(agreement),
         cmocka_unit_test(agreement_without_correlation),
+        cmocka_unit_test(other_shares),
+        cmocka_unit_test(concordance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

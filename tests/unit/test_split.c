@@ -12,7 +12,8 @@
 #include "data_samples.h"
 #include "fovea/base/log.h"
 
-static const fv_split_settings standard = {.val_fraction = -1, .test_fraction = -1, .val_count = -1, .seed = 1};
+static const fv_split_settings standard = {
+    .val_fraction = -1, .test_fraction = -1, .val_count = -1, .test_count = -1, .seed = 1};
 
 /* `count` records p0, p1, ... of eyes_per_patient rows a patient, all with a disc, written from the last to the first
  * when `backwards`. */
@@ -32,6 +33,7 @@ static fv_manifest make_records(int count, int eyes_per_patient, fv_split split,
         record->fundus = strdup("photo.png");
         record->patient = strdup(patient);
         record->fov = strdup("");
+        record->group = strdup("");
         for (int c = 0; c < FV_MAX_CLASSES; c++) record->mask[c] = strdup(c == 0 ? "disc.png" : "");
         record->split = split;
     }
@@ -101,7 +103,8 @@ static void follows_the_seed(void **state) {
 static void keeps_patients_whole(void **state) {
     (void)state;
     fv_manifest manifest = make_records(60, 3, FV_SPLIT_NONE, false);
-    fv_split_settings settings = {.val_fraction = 0.17, .test_fraction = 0.1, .val_count = -1, .seed = 5};
+    fv_split_settings settings = {
+        .val_fraction = 0.17, .test_fraction = 0.1, .val_count = -1, .test_count = -1, .seed = 5};
     split(&manifest, settings);
     assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 6);
     assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 9); /* 10 wanted, whole patients of three */
@@ -109,6 +112,61 @@ static void keeps_patients_whole(void **state) {
         assert_int_equal(manifest.records[i].split, manifest.records[i + 1].split);
         assert_int_equal(manifest.records[i].split, manifest.records[i + 2].split);
     }
+    fv_manifest_free(&manifest);
+}
+
+/* Record i of the group "g0", "g1" or "g2": i modulo 3, but for every second one of g2, which is of g0. */
+static void name_groups(fv_manifest *manifest) {
+    for (int i = 0; i < manifest->count; i++) {
+        int group = i % 6 == 5 ? 0 : i % 3;
+        manifest->records[i].group = realloc(manifest->records[i].group, 8);
+        snprintf(manifest->records[i].group, 8, "g%d", group);
+    }
+}
+
+static void count_groups(const fv_manifest *manifest, fv_split split, int counts[3]) {
+    memset(counts, 0, 3 * sizeof *counts);
+    for (int i = 0; i < manifest->count; i++)
+        counts[manifest->records[i].group[1] - '0'] += manifest->records[i].split == split;
+}
+
+static void draws_equally_from_groups(void **state) {
+    (void)state;
+    fv_split_settings settings = standard;
+    settings.test_count = 15;
+    settings.val_count = 4;
+    fv_manifest manifest = make_records(60, 1, FV_SPLIT_NONE, false);
+    name_groups(&manifest);
+    split(&manifest, settings);
+    int test[3], val[3];
+    count_groups(&manifest, FV_SPLIT_TEST, test);
+    count_groups(&manifest, FV_SPLIT_VAL, val);
+    for (int g = 0; g < 3; g++) {
+        assert_int_equal(test[g], 5); /* though the groups have 30, 20 and 10 rows */
+        assert_in_range(val[g], 1, 2);
+    }
+    assert_int_equal(val[0] + val[1] + val[2], 4);
+    fv_manifest_free(&manifest);
+}
+
+/* A group that runs out leaves its share to the others. */
+static void takes_the_rest_from_larger_groups(void **state) {
+    (void)state;
+    fv_split_settings settings = {.val_fraction = 0, .test_fraction = 0, .val_count = 0, .test_count = 42, .seed = 3};
+    fv_manifest manifest = make_records(60, 1, FV_SPLIT_NONE, false);
+    name_groups(&manifest);
+    split(&manifest, settings);
+    int test[3];
+    count_groups(&manifest, FV_SPLIT_TEST, test);
+    assert_int_equal(test[0], 16);
+    assert_int_equal(test[1], 16);
+    assert_int_equal(test[2], 10);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 0);
+    fv_manifest_free(&manifest);
+    manifest = make_records(10, 1, FV_SPLIT_NONE, false);
+    settings.test_count = 10;
+    assert_int_equal(fv_manifest_split(&manifest, 0, &settings), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "test_count = 10 rows can't be moved to test: train has 10 annotated rows"));
     fv_manifest_free(&manifest);
 }
 
@@ -143,7 +201,7 @@ static void leaves_out_what_is_not_annotated(void **state) {
     (void)state;
     fv_manifest manifest = make_records(40, 1, FV_SPLIT_NONE, false);
     for (int i = 0; i < 20; i++) manifest.records[i].mask[0][0] = '\0';
-    split(&manifest, (fv_split_settings){.val_fraction = 0.1, .test_fraction = 0, .val_count = -1});
+    split(&manifest, (fv_split_settings){.val_fraction = 0.1, .test_fraction = 0, .val_count = -1, .test_count = -1});
     assert_int_equal(count_of(&manifest, FV_SPLIT_NONE), 20);
     assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 2);
     assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 18);
@@ -172,6 +230,8 @@ int main(void) {
         cmocka_unit_test(does_not_depend_on_the_order_of_rows),
         cmocka_unit_test(follows_the_seed),
         cmocka_unit_test(keeps_patients_whole),
+        cmocka_unit_test(draws_equally_from_groups),
+        cmocka_unit_test(takes_the_rest_from_larger_groups),
         cmocka_unit_test(takes_validation_from_train_only),
         cmocka_unit_test(keeps_no_test_rows_of_a_train_column),
         cmocka_unit_test(leaves_out_what_is_not_annotated),

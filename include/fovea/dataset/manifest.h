@@ -13,10 +13,12 @@ extern const char
 /* One photograph. Paths are complete; "" where the cell is empty. */
 typedef struct fv_record {
     char name[128], set[64];
-    char *fundus;               /* owned by the manifest, as all strings below */
-    char *mask[FV_MAX_CLASSES]; /* in the order of the classes; "" means not annotated */
+    char *fundus;                 /* owned by the manifest, as all strings below */
+    char *mask[FV_MAX_CLASSES];   /* in the order of the classes; "" means not annotated */
+    char *second[FV_MAX_CLASSES]; /* a second reader's masks, measured beside a model's; "" means none */
     char *fov;
     char *patient;     /* "" when unknown */
+    char *group;       /* cell of the column that the split is balanced by; "" without one */
     double cdr_expert; /* vertical cup-to-disc ratio 0..1, NAN when unknown */
     fv_split split;
 } fv_record;
@@ -32,15 +34,17 @@ typedef struct fv_manifest {
    of the usual names that the table has (none of them: no such column), "" for no column; any other must be in the
    table. The usual names: name names | fundus image_path | fov | split | patient patient_id | cdr_expert cdr_avg vcdr |
    class disc: od od_path fundus_od_seg | cup: oc oc_path fundus_oc_seg | vessel: bv vessel_path bv_seg | others: the
-   class's name. */
+   class's name. A second reader's: the first usual name of the class and "2" (od2, oc2, bv2). Groups have no usual
+   name. */
 typedef struct fv_manifest_source {
     const char *csv;
     const char *root; /* folder of relative paths; "" or NULL: the CSV's folder */
     /* "/full-fundus/" -> "full-fundus/": mapped when a path begins so; several pairs separated by ';'. */
     const char *prefix_from, *prefix_to;
     const char *column_name, *column_fundus, *column_fov, *column_split, *column_patient, *column_cdr;
-    const char *column_mask[FV_MAX_CLASSES];
-    const char *set; /* name of the set; NULL: the name of the CSV's folder */
+    const char *column_mask[FV_MAX_CLASSES], *column_second[FV_MAX_CLASSES];
+    const char *column_group; /* NULL: none */
+    const char *set;          /* name of the set; NULL: the name of the CSV's folder */
     /* Values of the split column, separated by spaces, any case; NULL: "train training", "val valid validation", "test
        testing". */
     const char *train_values, *val_values, *test_values;
@@ -52,7 +56,7 @@ typedef struct fv_manifest_source {
 typedef struct fv_split_settings {
     double val_fraction, test_fraction; /* share of the annotated rows, 0..1; below 0: 0.15, but a set with a split
                                            column keeps no test rows when the column has none */
-    int val_count;                      /* rows for validation, instead of val_fraction; below 0: not given */
+    int val_count, test_count;          /* rows, instead of the fractions; below 0: not given */
     uint64_t seed;
 } fv_split_settings;
 
@@ -75,7 +79,8 @@ fv_status fv_manifest_append(fv_manifest *manifest, const fv_manifest_source *so
    how many). When no record has a split, all begin in train. Then, where test (val) is empty and its share is not 0,
    rows of train are moved there: whole patients, in the order of a hash of (seed, set, patient or name), so the result
    does not depend on the order of rows; the largest number of rows not above the share that this order gives, but at
-   least one patient when there are two or more. */
+   least one patient when there are two or more. Records of several groups (column_group) are drawn equally from each:
+   the next patient in that order is one of a group of which fewest rows have been moved. */
 fv_status fv_manifest_split(fv_manifest *manifest, int first, const fv_split_settings *settings);
 /* Indices of the records of a split, in order (fresh memory, free with free(); NULL when there are none). */
 fv_status fv_manifest_select(const fv_manifest *manifest, fv_split split, int **records, int *count);

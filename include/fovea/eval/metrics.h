@@ -19,6 +19,10 @@ double fv_iou(const fv_confusion *c);
 double fv_precision(const fv_confusion *c);
 /* TP / (TP + FN); nothing there: 1 if nothing predicted, else 0 */
 double fv_recall(const fv_confusion *c);
+/* TN / (TN + FP); nothing outside: 1 */
+double fv_specificity(const fv_confusion *c);
+/* (TP + TN) / all; no pixel: 1 */
+double fv_accuracy(const fv_confusion *c);
 
 /* Mean of the values that are not NAN; NAN when none is: of the classes that are annotated, say. */
 double fv_mean_known(const double *values, int count);
@@ -31,10 +35,14 @@ typedef struct fv_estimate {
 
 /* 2000 resamples drawn from (seed, 0, 0, FV_PURPOSE_BOOTSTRAP). NAN values are left out. */
 fv_status fv_bootstrap_mean(const double *values, int count, uint64_t seed, fv_estimate *estimate);
-/* Agreement of two measurements over the pairs where both are finite. r: Pearson's correlation, NAN below 3 pairs or
- * without spread. */
+
+/* Agreement of two measurements over the pairs where both are finite. r: Pearson's correlation; ccc: Lin's concordance
+   correlation coefficient (1989), 2 cov / (var + var + bias^2) with sums divided by n, 1 only where measured = truth.
+   Both NAN below 3 pairs, or where one side does not vary. */
 typedef struct fv_agreement {
-    double mae, bias, r; /* bias: mean of (measured - truth) */
+    double mae, bias;     /* bias: mean of (measured - truth) */
+    double relative_bias; /* bias / mean truth, NAN where that is 0 */
+    double r, ccc;
     int n;
 } fv_agreement;
 void fv_agreement_measure(const double *measured, const double *truth, int count, fv_agreement *agreement);

@@ -88,6 +88,10 @@ fv_status fv_model_load_encoder(fv_model *model, const char *path);
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer);
 fv_status fv_model_save(const fv_model *model, const char *path);
+/* Rewrites a model file (atomically, all other values and metadata kept) with other thresholds. `origin` (JSON; NULL
+   takes it away) says where they come from and becomes the metadata "fovea.thresholds". The same call gives the same
+   bytes. */
+fv_status fv_model_file_set_thresholds(const char *path, const double *thresholds, const char *origin);
 /* Reads a model file (also a checkpoint: same names). Checks the spec, each tensor's presence, shape and type. */
 fv_status fv_model_load(const char *path, fv_model **model);
 fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model);
