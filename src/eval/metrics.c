@@ -93,8 +93,9 @@ static bool is_pair(const double *measured, const double *truth, int i) {
     return isfinite(measured[i]) && isfinite(truth[i]);
 }
 
-/* Pearson's correlation over the pairs, whose means are given; NAN when one side does not vary. */
-static double correlation(const double *measured, const double *truth, int count, double mean_m, double mean_t) {
+/* Pearson's correlation and Lin's concordance over the pairs, whose means are given. */
+static void correlate(const double *measured, const double *truth, int count, double mean_m, double mean_t,
+                      fv_agreement *a) {
     double mm = 0, tt = 0, mt = 0;
     double least_m = INFINITY, most_m = -INFINITY, least_t = INFINITY, most_t = -INFINITY;
     for (int i = 0; i < count; i++) {
@@ -108,7 +109,8 @@ static double correlation(const double *measured, const double *truth, int count
     }
     /* Equal values leave rounding errors of their mean in mm and tt, so those can't tell. */
     bool varies = least_m < most_m && least_t < most_t && mm > 0 && tt > 0;
-    return varies ? fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt)))) : NAN;
+    a->r = varies ? fmax(-1, fmin(1, mt / (sqrt(mm) * sqrt(tt)))) : NAN;
+    a->ccc = varies ? 2 * mt / (mm + tt + a->n * a->bias * a->bias) : NAN;
 }
 
 void fv_agreement_measure(const double *measured, const double *truth, int count, fv_agreement *agreement) {
@@ -122,11 +124,11 @@ void fv_agreement_measure(const double *measured, const double *truth, int count
         sum_error += measured[i] - truth[i];
         sum_absolute += fabs(measured[i] - truth[i]);
     }
-    *agreement = (fv_agreement){NAN, NAN, NAN, n};
+    *agreement = (fv_agreement){NAN, NAN, NAN, NAN, n};
     if (n == 0) return;
     agreement->mae = sum_absolute / n;
     agreement->bias = sum_error / n;
-    if (n >= 3) agreement->r = correlation(measured, truth, count, sum_m / n, sum_t / n);
+    if (n >= 3) correlate(measured, truth, count, sum_m / n, sum_t / n, agreement);
 }
 
 double fv_mean_known(const double *values, int count) {

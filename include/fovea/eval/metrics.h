@@ -31,10 +31,13 @@ typedef struct fv_estimate {
 
 /* 2000 resamples drawn from (seed, 0, 0, FV_PURPOSE_BOOTSTRAP). NAN values are left out. */
 fv_status fv_bootstrap_mean(const double *values, int count, uint64_t seed, fv_estimate *estimate);
-/* Agreement of two measurements over the pairs where both are finite. r: Pearson's correlation, NAN below 3 pairs or
- * without spread. */
+/* Agreement of two measurements over the pairs where both are finite. r: Pearson's correlation. ccc: Lin's concordance
+   correlation coefficient 2 s_mt / (s_mm + s_tt + bias^2) with variances and covariance over n (Lin, Biometrics 45,
+   1989): 1 only where both are equal, not where one is a multiple of the other. Both NAN below 3 pairs or where one
+   side does not vary. */
 typedef struct fv_agreement {
-    double mae, bias, r; /* bias: mean of (measured - truth) */
+    double mae, bias; /* bias: mean of (measured - truth) */
+    double r, ccc;
     int n;
 } fv_agreement;
 void fv_agreement_measure(const double *measured, const double *truth, int count, fv_agreement *agreement);
