@@ -120,13 +120,13 @@ static void agreement(void **state) {
 static void concordance(void **state) {
     (void)state;
     fv_agreement a;
-    const double truth[] = {1, 2, 3, 4, 5}; /* variance 2 */
-    fv_agreement_measure(truth, truth, 5, &a);
+    const double expert[] = {1, 2, 3, 4, 5}; /* variance 2 */
+    fv_agreement_measure(expert, expert, 5, &a);
     assert_float_equal(a.ccc, 1, 1e-12);
-    fv_agreement_measure((double[]){2, 3, 4, 5, 6}, truth, 5, &a);
+    fv_agreement_measure((double[]){2, 3, 4, 5, 6}, expert, 5, &a);
     assert_float_equal(a.r, 1, 1e-12);
     assert_float_equal(a.ccc, 2 * 2 / (2 + 2 + 1.0), 1e-12);
-    fv_agreement_measure((double[]){2, 4, 6, 8, 10}, truth, 5, &a);
+    fv_agreement_measure((double[]){2, 4, 6, 8, 10}, expert, 5, &a);
     assert_float_equal(a.ccc, 2 * 4 / (8 + 2 + 9.0), 1e-12);
 }
 
