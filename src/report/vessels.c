@@ -6,7 +6,7 @@
 #include "canvas.h"
 #include "fovea/report/picture.h"
 
-#define LEGEND 108      /* px below the photograph */
+#define LEGEND 126      /* px below the photograph */
 #define LEAST_WIDTH 560 /* px of the page, for the legend's text */
 #define BAR_WIDTH 240   /* px */
 #define BAR_STEPS 120
@@ -81,13 +81,14 @@ static void draw_texts(const fv_canvas *canvas, const char *name, const fv_vesse
     const fv_text_style notice = {12, false, FV_INK_SOFT, FV_ALIGN_LEFT, room};
     char text[256];
     fv_canvas_text(canvas, FV_PAGE_MARGIN, top, name, &heading);
-    int n = snprintf(text, sizeof text, "density %.2f %%   length %.0f px   ", 100 * v->density_ratio, v->length_px);
+    int n = snprintf(text, sizeof text, "density %.2f %%   length %.0f px", 100 * v->density_ratio, v->length_px);
     if (!isnan(v->mean_width_px))
-        n += snprintf(text + n, sizeof text - (size_t)n, "mean width %.2f px   ", v->mean_width_px);
-    snprintf(text + n, sizeof text - (size_t)n, "%lld branchings (ring)   %lld crossings (square)   %lld ends (dot)",
-             (long long)v->branch_points, (long long)v->crossings, (long long)v->end_points);
+        snprintf(text + n, sizeof text - (size_t)n, "   mean width %.2f px", v->mean_width_px);
     fv_canvas_text(canvas, FV_PAGE_MARGIN, top + 20, text, &figures);
-    fv_canvas_text(canvas, FV_PAGE_MARGIN, top + 38, "Research software, not a medical device.", &notice);
+    snprintf(text, sizeof text, "%lld branchings (ring)   %lld crossings (square)   %lld ends (dot)",
+             (long long)v->branch_points, (long long)v->crossings, (long long)v->end_points);
+    fv_canvas_text(canvas, FV_PAGE_MARGIN, top + 38, text, &figures);
+    fv_canvas_text(canvas, FV_PAGE_MARGIN, top + 56, "Research software, not a medical device.", &notice);
 }
 
 fv_status fv_report_vessels(const char *path, const char *name, const fv_image *background, const fv_vessels *vessels,
