@@ -118,8 +118,8 @@ static fv_status measure_photo(session *run, const char *path) {
     fv_image_free(&masks.field);
     fv_image_free(&masks.disc);
     if (status != FV_OK) return status;
-    fv_log_info("%s: density %.2f %%, mean width %.2f px, %lld branchings", path, 100 * row->vessels.density_ratio,
-                row->vessels.mean_width_px, (long long)row->vessels.branch_points);
+    fv_log_info("%s: density %.2f %%, length %.0f px, %lld branchings", path, 100 * row->vessels.density_ratio,
+                row->vessels.length_px, (long long)row->vessels.branch_points);
     run->count++;
     return FV_OK;
 }

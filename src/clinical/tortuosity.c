@@ -23,18 +23,18 @@ static double gap(place a, place b) {
     return hypot(b.x - a.x, b.y - a.y);
 }
 
-/* Beyond its ends the curve goes on as its mirror image through them, so that they stay where they are. */
+/* Beyond its ends the curve goes on as its mirror image through them, so that they stay where they are. i: from -last
+   to 2 last, where last = count - 1. */
 static place raw_at(const curve *c, int i) {
     const int last = c->count - 1;
     if (i >= 0 && i <= last) return c->raw[i];
-    const place end = c->raw[i < 0 ? 0 : last];
-    int mirrored = i < 0 ? -i : 2 * last - i;
-    mirrored = mirrored < 0 ? 0 : mirrored > last ? last : mirrored;
-    return (place){2 * end.x - c->raw[mirrored].x, 2 * end.y - c->raw[mirrored].y};
+    const place end = c->raw[i < 0 ? 0 : last], mirrored = c->raw[i < 0 ? -i : 2 * last - i];
+    return (place){2 * end.x - mirrored.x, 2 * end.y - mirrored.y};
 }
 
+/* The Gaussian is cut at 3 sigma, and at the curve's length: beyond, the mirror image would end. */
 static void smooth(curve *c, double sigma) {
-    const int reach = (int)ceil(3 * sigma);
+    const int reach = (int)fmin(ceil(3 * sigma), c->count - 1);
     for (int i = 0; i < c->count; i++) {
         place sum = {0, 0};
         double weights = 0;

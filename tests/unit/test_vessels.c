@@ -158,6 +158,15 @@ static void tortuosity(void **state) {
         fv_image_free(&half);
     }
     assert_true(most - least < 0.05);
+    for (int length = 50; length <= 130;
+         length += 10) { /* short against its width: an arc is no shorter than its chord */
+        fv_image bar = shape_blank(200);
+        shape_bar(&bar, 30, 40, 30 + length * 0.8, 40 + length * 0.6, 20);
+        const double ratio = measure(&bar, NULL, NULL).tortuosity_arc_chord;
+        assert_true(isnan(ratio) || (ratio >= 1 && ratio < 1.05));
+        if (length >= 100) assert_false(isnan(ratio));
+        fv_image_free(&bar);
+    }
     fv_image dot = shape_blank(30);
     shape_bar(&dot, 10, 10, 17, 10, 1);
     assert_true(isnan(measure(&dot, NULL, NULL).tortuosity_arc_chord)); /* chord below 10 px */
