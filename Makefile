@@ -47,7 +47,7 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader vessel-readers format clean FORCE
+.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader format clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -126,8 +126,10 @@ bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PN
 bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
 	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
 
+.PHONY: vessel-readers
 vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' vessel masks (DRIVE, CHASE_DB1 below FOVEA_DATA)
-	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >docs/results/vessel_readers.md
+	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >$(BUILD)/vessel_readers.md
+	@mv $(BUILD)/vessel_readers.md docs/results/vessel_readers.md
 
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
