@@ -135,6 +135,11 @@ bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PN
 bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
 	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
 
+.PHONY: vessel-readers
+vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' vessel masks (DRIVE, CHASE_DB1 below FOVEA_DATA)
+	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >$(BUILD)/vessel_readers.md
+	@mv $(BUILD)/vessel_readers.md docs/results/vessel_readers.md
+
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
 

@@ -1,35 +1,25 @@
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <malloc.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "commands.h"
 #include "fovea/base/log.h"
+#include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
-#include "fovea/base/text.h"
-#include "fovea/base/version.h"
-#include "fovea/clinical/cdr.h"
 #include "fovea/image/image_file.h"
+#include "fovea/image/fov.h"
 #include "fovea/image/mask.h"
+#include "fovea/report/vessels.h"
 #include "json_file.h"
 #include "options.h"
 #include "photo_list.h"
 #include "pictures.h"
+#include "prediction.h"
 #include "run_setup.h"
-#include "stage_times.h"
-
-/* One photograph and what was found in it. */
-typedef struct prediction {
-    const char *path;
-    char stem[256];
-    fv_image photo, masks[FV_MAX_CLASSES];
-    bool has_cdr;
-    fv_cdr cdr;
-    stage_times times;
-} prediction;
 
 /* What stays the same from photograph to photograph. */
 typedef struct session {
@@ -38,64 +28,9 @@ typedef struct session {
     const char *out; /* folder */
     bool with_times;
     stage_times times; /* before the first photograph, then the sum over all */
+    vessel_row *rows;  /* of a model with vessels: measures of each photograph done */
+    int row_count;
 } session;
-
-/* ---- JSON ---- */
-
-static void put(cJSON *object, const char *name, double value) {
-    if (isfinite(value))
-        cJSON_AddNumberToObject(object, name, round(value * 1e4) / 1e4);
-    else
-        cJSON_AddNullToObject(object, name);
-}
-
-static void put_extent(cJSON *root, const char *name, int height, int width, int64_t area) {
-    cJSON *item = cJSON_AddObjectToObject(root, name);
-    put(item, "height_px", height);
-    put(item, "width_px", width);
-    put(item, "area_px", (double)area);
-}
-
-static void put_cdr(cJSON *root, const fv_cdr *cdr) {
-    put(root, "vcdr", cdr->vcdr);
-    put(root, "hcdr", cdr->hcdr);
-    put(root, "area_cdr", cdr->area_cdr);
-    put(root, "vcdr_refuge", cdr->vcdr_refuge);
-    put_extent(root, "disc", cdr->disc_height_px, cdr->disc_width_px, cdr->disc_area_px);
-    put_extent(root, "cup", cdr->cup_height_px, cdr->cup_width_px, cdr->cup_area_px);
-    cJSON *center = cJSON_AddObjectToObject(root, "disc_center");
-    put(center, "x_px", cdr->disc_found ? cdr->disc_center_x_px : NAN);
-    put(center, "y_px", cdr->disc_found ? cdr->disc_center_y_px : NAN);
-}
-
-static void put_times(cJSON *root, const stage_times *times) {
-    cJSON *item = cJSON_AddObjectToObject(root, "times_ms");
-    for (int i = 0; i < STAGE_COUNT; i++) put(item, stage_names[i], times->ms[i]);
-    put(item, "total", stage_total_ms(times));
-}
-
-static char *prediction_json(const prediction *p, const session *run) {
-    const fv_model_spec *spec = run->spec;
-    char photo[FV_PATH_MAX];
-    fv_text_clean(p->path, photo, sizeof photo); /* a file's name may hold any bytes, JSON is UTF-8 */
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "photo", photo);
-    put(root, "width_px", p->photo.width);
-    put(root, "height_px", p->photo.height);
-    if (p->has_cdr) put_cdr(root, &p->cdr);
-    cJSON *share = cJSON_AddObjectToObject(root, "share_of_photo");
-    for (int c = 0; c < spec->classes; c++)
-        put(share, spec->class_names[c],
-            (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
-    if (run->with_times) put_times(root, &p->times);
-    cJSON_AddStringToObject(root, "network", spec->network);
-    cJSON_AddStringToObject(root, "fovea", fv_version());
-    cJSON_AddStringToObject(root, "notice",
-                            "Research software, not a medical device; have a qualified clinician judge the eye.");
-    char *text = cJSON_Print(root);
-    cJSON_Delete(root);
-    return text;
-}
 
 /* ---- files ---- */
 
@@ -117,6 +52,14 @@ static fv_status write_masks(const prediction *p, const fv_model_spec *spec, con
 
 #define MAX_LINES 16
 
+static int vessel_lines(const fv_vessels *v, char text[MAX_LINES][96], int n) {
+    snprintf(text[n++], sizeof text[0], "vessel density\t%.2f %% of field", 100 * v->density_ratio);
+    snprintf(text[n++], sizeof text[0], "vessel length\t%.0f px", v->length_px);
+    if (!isnan(v->mean_width_px)) snprintf(text[n++], sizeof text[0], "mean width\t%.2f px", v->mean_width_px);
+    snprintf(text[n++], sizeof text[0], "branch points\t%lld", (long long)v->branch_points);
+    return n;
+}
+
 static int panel_lines(const prediction *p, const fv_model_spec *spec, char text[MAX_LINES][96]) {
     int n = 0;
     snprintf(text[n++], sizeof text[0], "%.90s", p->stem);
@@ -132,7 +75,8 @@ static int panel_lines(const prediction *p, const fv_model_spec *spec, char text
         snprintf(text[n++], sizeof text[0], "cup height\t%d px", p->cdr.cup_height_px);
         snprintf(text[n++], sizeof text[0], "cup width\t%d px", p->cdr.cup_width_px);
     }
-    for (int c = 0; c < spec->classes && !p->has_cdr; c++)
+    if (p->has_vessels) n = vessel_lines(&p->vessels, text, n);
+    for (int c = 0; c < spec->classes && !p->has_cdr && !p->has_vessels; c++)
         snprintf(text[n++], sizeof text[0], "%.31s\t%.2f %% of photo", spec->class_names[c],
                  100.0 * (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
     text[n++][0] = '\0';
@@ -156,6 +100,13 @@ static fv_status write_panel(const prediction *p, const fv_model_spec *spec, con
     return fv_report_panel(path, &p->photo, classes, p->masks, NULL, lines, count);
 }
 
+static fv_status write_vessels(const prediction *p, const char *out) {
+    char path[FV_PATH_MAX];
+    if (!p->has_vessels) return FV_OK;
+    FV_TRY(out_path(out, p, "measures", path));
+    return fv_report_vessels(path, p->stem, &p->photo, &p->vessels, &p->vessel_map);
+}
+
 /* JSON of an earlier run must not stand beside other masks. */
 static fv_status remove_old_json(const prediction *p, const char *out) {
     char path[FV_PATH_MAX];
@@ -176,9 +127,10 @@ static fv_status write_results(const session *run, prediction *p) {
     FV_TRY(write_overlay(p, &classes, run->out));
     stage_end(&p->times, STAGE_OVERLAY);
     FV_TRY(write_panel(p, run->spec, &classes, run->out));
+    FV_TRY(write_vessels(p, run->out));
     stage_end(&p->times, STAGE_PANEL);
     FV_TRY(out_path(run->out, p, ".json", json_path));
-    return json_write(prediction_json(p, run), json_path);
+    return json_write(prediction_json(p, run->spec, run->with_times), json_path);
 }
 
 /* ---- one photograph, all photographs ---- */
@@ -211,6 +163,19 @@ static fv_status find_masks(const session *run, prediction *p) {
     return fv_predict_masks(run->spec, &map, p->photo.width, p->photo.height, p->masks);
 }
 
+/* Of the field of view found in the photograph; a disc that the model finds is no part of it. */
+static fv_status measure_vessels(prediction *p, const fv_image *vessels, const fv_image *disc) {
+    fv_image field;
+    const fv_vessel_disc found = {.mask = disc};
+    const bool has_disc = disc && fv_mask_count(disc) > 0;
+    FV_TRY(fv_fov_find(&p->photo, &field));
+    fv_status status =
+        fv_vessels_measure(vessels, &field, has_disc ? &found : NULL, FV_SCALE_UNKNOWN, &p->vessels, &p->vessel_map);
+    fv_image_free(&field);
+    p->has_vessels = status == FV_OK;
+    return status;
+}
+
 static fv_status analyse(const session *run, prediction *p) {
     FV_TRY(read_photo(p));
     stage_end(&p->times, STAGE_DECODE);
@@ -219,8 +184,16 @@ static fv_status analyse(const session *run, prediction *p) {
     int disc = fv_model_class(run->spec, "disc"), cup = fv_model_class(run->spec, "cup");
     p->has_cdr = disc >= 0 && cup >= 0;
     if (p->has_cdr) FV_TRY(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr));
+    int vessel = fv_model_class(run->spec, "vessel");
+    if (vessel >= 0) FV_TRY(measure_vessels(p, &p->masks[vessel], disc >= 0 ? &p->masks[disc] : NULL));
     stage_end(&p->times, STAGE_MEASURES);
     return FV_OK;
+}
+
+static void keep_row(session *run, const prediction *p) {
+    vessel_row *row = &run->rows[run->row_count++];
+    *row = (vessel_row){.width = p->photo.width, .height = p->photo.height, .vessels = p->vessels};
+    memcpy(row->stem, p->stem, sizeof row->stem);
 }
 
 static fv_status predict_photo(session *run, const char *path) {
@@ -230,6 +203,7 @@ static fv_status predict_photo(session *run, const char *path) {
     stage_begin(&p.times);
     fv_status status = analyse(run, &p);
     if (status == FV_OK) status = write_results(run, &p);
+    if (status == FV_OK && p.has_vessels) keep_row(run, &p);
     if (status == FV_OK && p.has_cdr && p.cdr.disc_found)
         fv_log_info("%s: vCDR %.2f, disc %d px high", path, p.cdr.vcdr, p.cdr.disc_height_px);
     else if (status == FV_OK)
@@ -237,6 +211,7 @@ static fv_status predict_photo(session *run, const char *path) {
     for (int i = STAGE_FIRST_OF_PHOTO; i < STAGE_COUNT; i++) run->times.ms[i] += p.times.ms[i];
     fv_image_free(&p.photo);
     fv_masks_free(p.masks, FV_MAX_CLASSES);
+    fv_vessel_map_free(&p.vessel_map);
     return status;
 }
 
@@ -264,10 +239,20 @@ static fv_status conclude(const photo_list *list, int done, int failed, fv_statu
     return worst;
 }
 
+/* The table of all photographs. */
+static fv_status write_table(const session *run) {
+    char path[FV_PATH_MAX];
+    if (run->row_count == 0) return FV_OK;
+    FV_TRY(fv_path_join(path, run->out, "measures.csv"));
+    return vessel_table_write(path, run->rows, run->row_count);
+}
+
 static fv_status predict_all(session *run, const photo_list *list) {
     fv_progress progress;
     fv_status worst = FV_OK;
     int failed = 0, done = 0;
+    run->rows = fv_allocate((size_t)list->count, sizeof *run->rows, "the measures of all photographs");
+    if (run->rows == NULL) return FV_NO_RESOURCE;
     fv_progress_start(&progress, "predicting", list->count);
     for (; done < list->count && !stop_requested() && worst != FV_NO_RESOURCE; done++) {
         fv_status status = predict_photo(run, list->paths[done]);
@@ -277,6 +262,7 @@ static fv_status predict_all(session *run, const photo_list *list) {
         fv_progress_update(&progress, done + 1, NULL);
     }
     fv_progress_end(&progress);
+    FV_TRY(write_table(run));
     if (run->with_times && done > 0) stage_print(&run->times, done);
     return conclude(list, done, failed, worst, run->out);
 }
@@ -302,6 +288,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
         stage_end(&run->times, STAGE_READ_MODEL);
         status = predict_all(run, &list);
     }
+    free(run->rows);
     fv_predictor_free(run->predictor);
     fv_model_free(model);
     photo_list_free(&list);
@@ -324,6 +311,8 @@ fv_status command_predict(int argc, char **argv) {
         "Writes for each photograph, at its own size, <name>_disc.png, <name>_cup.png (a mask for each class of the "
         "model),\n"
         "<name>_overlay.png, <name>_panel.png and <name>.json with vertical, horizontal and area cup-to-disc ratio.\n"
+        "For a model of vessels also <name>_measures.png, density, length, width and branchings in the JSON, and "
+        "measures.csv of all photographs.\n"
         "Of a run folder the best weights are used.",
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
         "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",

@@ -10,6 +10,7 @@
 fv_status command_train(int argc, char **argv);
 fv_status command_eval(int argc, char **argv);
 fv_status command_predict(int argc, char **argv);
+fv_status command_measure(int argc, char **argv);
 fv_status command_data(int argc, char **argv);
 fv_status command_phantom(int argc, char **argv);
 fv_status command_inspect(int argc, char **argv);

@@ -17,6 +17,7 @@ static const command commands[] = {
     {"train", command_train, "train a network as an INI file says; goes on by itself where it stopped"},
     {"eval", command_eval, "measure a model on photographs with known masks"},
     {"predict", command_predict, "masks, overlay, panel and measures of photographs"},
+    {"measure", command_measure, "density, length, width and branchings of vessel masks"},
     {"data", command_data, "check a data set, show augmented samples"},
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},

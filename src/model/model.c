@@ -44,7 +44,7 @@ static fv_status check_class_name(const fv_model_spec *spec, int c) {
     if (!*name || name[strspn(name, letters)])
         return fv_fail(FV_BAD_INPUT, "the class name \"%s\" does not fit: use letters a-z A-Z, digits, _ and - only",
                        name);
-    if (strcmp(name, "overlay") == 0 || strcmp(name, "panel") == 0)
+    if (strcmp(name, "overlay") == 0 || strcmp(name, "panel") == 0 || strcmp(name, "measures") == 0)
         return fv_fail(FV_BAD_INPUT, "no class can be named %s: its mask would have the file name of a picture", name);
     if (fv_model_class(spec, name) != c) return fv_fail(FV_BAD_INPUT, "%s is named twice", name);
     return FV_OK;

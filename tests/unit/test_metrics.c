@@ -112,13 +112,29 @@ static void agreement(void **state) {
     assert_float_equal(a.r, -1, 1e-12);
     assert_float_equal(a.bias, 6.5, 1e-12);
     assert_float_equal(a.mae, 6.5, 1e-12);
+    /* s_mm = 5/4, s_tt = 5, s_mt = -5/2 */
+    assert_float_equal(a.ccc, -5 / (1.25 + 5 + 6.5 * 6.5), 1e-12);
+}
+
+/* Lin's coefficient falls with a shift and with a factor, where Pearson's stays 1. */
+static void concordance(void **state) {
+    (void)state;
+    fv_agreement a;
+    const double expert[] = {1, 2, 3, 4, 5}; /* variance 2 */
+    fv_agreement_measure(expert, expert, 5, &a);
+    assert_float_equal(a.ccc, 1, 1e-12);
+    fv_agreement_measure((double[]){2, 3, 4, 5, 6}, expert, 5, &a);
+    assert_float_equal(a.r, 1, 1e-12);
+    assert_float_equal(a.ccc, 2 * 2 / (2 + 2 + 1.0), 1e-12);
+    fv_agreement_measure((double[]){2, 4, 6, 8, 10}, expert, 5, &a);
+    assert_float_equal(a.ccc, 2 * 4 / (8 + 2 + 9.0), 1e-12);
 }
 
 static void agreement_without_correlation(void **state) {
     (void)state;
     fv_agreement a;
     fv_agreement_measure((double[]){0.1, 0.2}, (double[]){0.3, 0.1}, 2, &a);
-    assert_true(a.n == 2 && isnan(a.r));
+    assert_true(a.n == 2 && isnan(a.r) && isnan(a.ccc));
     assert_float_equal(a.mae, 0.15, 1e-12);
     assert_float_equal(a.bias, -0.05, 1e-12);
     /* 0.1 has no exact mean in binary; its rounding error is no spread */
@@ -174,6 +190,7 @@ int main(void) {
         cmocka_unit_test(bootstrap_is_repeatable),
         cmocka_unit_test(bootstrap_coverage),
         cmocka_unit_test(agreement),
+        cmocka_unit_test(concordance),
         cmocka_unit_test(agreement_without_correlation),
         cmocka_unit_test(other_shares),
         cmocka_unit_test(concordance),

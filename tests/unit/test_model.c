@@ -349,6 +349,7 @@ static void class_names_are_plain_words(void **state) {
     expect_class_refused("", "cup", "\"\" does not fit");
     expect_class_refused("overlay", "cup", "named overlay");
     expect_class_refused("disc", "panel", "named panel");
+    expect_class_refused("disc", "measures", "named measures");
     expect_class_refused("disc", "disc", "disc is named twice");
     write_with(temporary_path("climbs"), "fovea.model",
                "{\"format\":1,\"network\":\"mobilenetv2_unet\",\"width\":1,\"convention\":\"keras\",\"classes\":[{"

@@ -47,7 +47,7 @@ typedef struct fv_model {
 } fv_model;
 
 /* FV_BAD_INPUT with a sentence unless there are 1 to FV_MAX_CLASSES classes with different names of letters, digits,
-   '_' and '-', none of them "overlay" or "panel": a class's masks are the files <photo>_<class>.png. */
+   '_' and '-', none of them "overlay", "panel" or "measures": a class's masks are the files <photo>_<class>.png. */
 fv_status fv_model_classes_check(const fv_model_spec *spec);
 /* FV_BAD_INPUT with a sentence unless width and base are such as the (known) network has: width 0.1 .. 4 for those with
    an encoder, base a multiple of 8 (so that channels fill vectors) in FV_BASE_MIN .. FV_BASE_MAX, or 0, for the others.
