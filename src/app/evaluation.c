@@ -8,7 +8,7 @@
 #include "pictures.h"
 
 static const char *const score_titles[FV_SCORES] = {"Dice",        "IoU",      "precision", "recall",
-                                                    "specificity", "accuracy", "AUC"};
+                                                    "specificity", "accuracy", "clDice",    "AUC"};
 
 static void print_estimate(FILE *stream, const char *class_name, const char *measure, const fv_estimate *e) {
     if (e->n > 0) fprintf(stream, "  %-8s %-11s %.4f   [%.4f, %.4f]\n", class_name, measure, e->mean, e->lo, e->hi);

@@ -8,7 +8,8 @@
 #include "fovea/base/progress.h"
 #include "fovea/base/memory.h"
 
-const char *const fv_score_names[] = {"dice", "iou", "precision", "recall", "specificity", "accuracy", "auc", NULL};
+const char *const fv_score_names[] = {"dice",     "iou",    "precision", "recall", "specificity",
+                                      "accuracy", "cldice", "auc",       NULL};
 
 typedef struct evaluator {
     fv_case_source source;
@@ -19,8 +20,9 @@ typedef struct evaluator {
 
 /* ---- one photograph ---- */
 
-static void score_masks(const fv_image *predicted, const fv_image *truth, const fv_image *region,
-                        double score[FV_SCORES]) {
+/* `region`: the field of view of vessels, which have a centreline; NULL for others. */
+static fv_status score_masks(const fv_image *predicted, const fv_image *truth, const fv_image *region,
+                             double score[FV_SCORES]) {
     fv_confusion counts = fv_confusion_count(predicted, truth, region);
     score[FV_SCORE_DICE] = fv_dice(&counts);
     score[FV_SCORE_IOU] = fv_iou(&counts);
@@ -28,6 +30,7 @@ static void score_masks(const fv_image *predicted, const fv_image *truth, const 
     score[FV_SCORE_RECALL] = fv_recall(&counts);
     score[FV_SCORE_SPECIFICITY] = fv_specificity(&counts);
     score[FV_SCORE_ACCURACY] = fv_accuracy(&counts);
+    return region ? fv_cldice(predicted, truth, region, &score[FV_SCORE_CLDICE]) : FV_OK;
 }
 
 /* Share of the region's pixels that the mask has; NAN without a mask. */
@@ -82,8 +85,8 @@ static fv_status measure_image(evaluator *e, const fv_eval_case *images, const f
         const fv_image *region = fv_case_region(&e->source, images, c);
         const fv_image *truth = &images->truth[c], *second = &images->second[c];
         for (int s = 0; s < FV_SCORES; s++) image->score[c][s] = image->second[c][s] = NAN;
-        if (truth->data) score_masks(&images->predicted[c], truth, region, image->score[c]);
-        if (second->data) score_masks(second, truth, region, image->second[c]);
+        if (truth->data) FV_TRY(score_masks(&images->predicted[c], truth, region, image->score[c]));
+        if (second->data) FV_TRY(score_masks(second, truth, region, image->second[c]));
     }
     FV_TRY(score_probabilities(e, images, map, image));
     image->mean_dice = mean_score(image, spec->classes, FV_SCORE_DICE);

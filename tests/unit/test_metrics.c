@@ -144,6 +144,41 @@ static void agreement_without_correlation(void **state) {
     assert_true(a.n == 0 && isnan(a.mae) && isnan(a.bias) && isnan(a.r));
 }
 
+enum { SIDE = 32 };
+
+/* A bar of the image from column x0 to x1, row y0 to y1. */
+static void paint(uint8_t *pixels, int x0, int x1, int y0, int y1) {
+    for (int y = y0; y <= y1; y++)
+        for (int x = x0; x <= x1; x++) pixels[y * SIDE + x] = 255;
+}
+
+static double cldice_of(uint8_t *drawn, uint8_t *true_mask, uint8_t *field) {
+    fv_image a = {SIDE, SIDE, 1, drawn}, b = {SIDE, SIDE, 1, true_mask}, c = {SIDE, SIDE, 1, field};
+    double value;
+    assert_int_equal(fv_cldice(&a, &b, field ? &c : NULL, &value), FV_OK);
+    return value;
+}
+
+static void centreline_dice(void **state) {
+    (void)state;
+    uint8_t wide[SIDE * SIDE] = {0}, thin[SIDE * SIDE] = {0}, half[SIDE * SIDE] = {0}, nothing[SIDE * SIDE] = {0};
+    uint8_t left[SIDE * SIDE] = {0};
+    paint(wide, 2, 29, 12, 16);
+    paint(thin, 2, 29, 14, 14);
+    paint(half, 2, 15, 14, 14);
+    paint(left, 0, 15, 0, 31);
+    assert_true(cldice_of(wide, wide, NULL) == 1);
+    double of_width = cldice_of(thin, wide, NULL); /* a skeleton's ends may lean to a corner */
+    print_message("clDice of bars of 1 and 5 px: %.4f\n", of_width);
+    assert_true(of_width > 0.9); /* width counts little: Dice is 1/3 */
+    assert_float_equal(cldice_of(half, thin, NULL), 2 * 0.5 / 1.5, 1e-12); /* all of it true, half of the truth found */
+    assert_float_equal(cldice_of(thin, half, NULL), 2 * 0.5 / 1.5, 1e-12);
+    assert_true(cldice_of(half, thin, left) == 1); /* what is missing lies outside */
+    assert_true(cldice_of(nothing, nothing, NULL) == 1);
+    assert_true(cldice_of(nothing, thin, NULL) == 0);
+    assert_true(cldice_of(thin, nothing, NULL) == 0);
+}
+
 static void other_shares(void **state) {
     (void)state;
     fv_confusion c = {.true_positive = 6, .false_positive = 2, .false_negative = 4, .true_negative = 88};
@@ -194,6 +229,7 @@ int main(void) {
         cmocka_unit_test(agreement_without_correlation),
         cmocka_unit_test(other_shares),
         cmocka_unit_test(concordance),
+        cmocka_unit_test(centreline_dice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,8 @@ typedef enum fv_score {
     FV_SCORE_RECALL, /* = sensitivity */
     FV_SCORE_SPECIFICITY,
     FV_SCORE_ACCURACY,
-    FV_SCORE_AUC, /* of the probabilities (levels.h); not of a second reader, who gives none */
+    FV_SCORE_CLDICE, /* of class "vessel" only */
+    FV_SCORE_AUC,    /* of the probabilities (levels.h); not of a second reader, who gives none */
     FV_SCORES
 } fv_score;
 

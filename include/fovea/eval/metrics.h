@@ -24,6 +24,11 @@ double fv_specificity(const fv_confusion *c);
 /* (TP + TN) / all; no pixel: 1 */
 double fv_accuracy(const fv_confusion *c);
 
+/* Centreline Dice (Shit et al. 2021) of hard masks, cut to the region (may be NULL) first: the harmonic mean of the
+   share of the predicted mask's skeleton that lies in the true mask and the share of the true mask's skeleton that lies
+   in the predicted one. Both empty: 1, one empty: 0. FV_NO_RESOURCE. */
+fv_status fv_cldice(const fv_image *predicted, const fv_image *truth, const fv_image *region, double *cldice);
+
 /* Mean of the values that are not NAN; NAN when none is: of the classes that are annotated, say. */
 double fv_mean_known(const double *values, int count);
 
