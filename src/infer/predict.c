@@ -125,8 +125,17 @@ static void add_flipped(const fv_predictor *p, const float *from, float *to, int
         }
 }
 
+static fv_status check_finite(const fv_predictor *p) {
+    size_t count = (size_t)p->height * (size_t)p->width * (size_t)p->spec->classes;
+    float zero = 0; /* 0 times a number is 0, times anything else it is not */
+    for (size_t i = 0; i < count; i++) zero += 0 * p->found[i];
+    if (zero == 0) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "the network's probabilities are not numbers: the model's weights are damaged, or its "
+                                 "training went astray; take another model");
+}
+
 /* From p->plain to p->found. */
-static void run_window(fv_predictor *p) {
+static fv_status run_window(fv_predictor *p) {
     fv_real *input = fv_plan_data(p->plan, p->input), *output = fv_plan_data(p->plan, p->output);
     int views = p->flips ? 4 : 1;
     for (int view = 0; view < views; view++) {
@@ -134,6 +143,7 @@ static void run_window(fv_predictor *p) {
         fv_plan_forward(p->plan, false, 0, 0);
         add_flipped(p, output, p->found, p->spec->classes, view & 1, view & 2, 1.0f / (float)views, view == 0);
     }
+    return check_finite(p);
 }
 
 /* ---- windows side by side ---- */
@@ -240,7 +250,7 @@ static fv_status predict_windows(fv_predictor *p, const fv_work *work) {
         for (int i = 0; i < across.count; i++) {
             int y = window_begin(&down, j), x = window_begin(&across, i);
             fv_preprocess_window(&p->spec->preprocess, image, (fv_place){x, y, across.side, down.side}, p->plain);
-            run_window(p);
+            FV_TRY(run_window(p));
             add_window(p, &down, &across, y, x);
         }
     if (work->fov.data) clear_outside(p, &work->fov);
@@ -257,7 +267,7 @@ fv_status fv_predict_work(fv_predictor *p, const fv_work *work, fv_probability_m
         map->height = work->image.height;
     } else {
         fv_preprocess_sample(pre, &work->image, p->plain);
-        run_window(p);
+        FV_TRY(run_window(p));
         map->data = p->found;
         map->width = map->height = pre->size;
     }

@@ -117,7 +117,7 @@ static void a_model_file_keeps_its_size(void **state) {
                           .classes = 1,
                           .class_names = {"vessel"},
                           .thresholds = {0.5},
-                          .preprocess = {.size = 48, .work_size = 48}};
+                          .preprocess = {.size = 48, .work_size = 48, .enhance = fv_enhance_standard()}};
     fv_model *model;
     assert_int_equal(fv_model_make(&spec, 1, &model), FV_OK);
     assert_int_equal(fv_model_save(model, temporary_path("small.safetensors")), FV_OK);

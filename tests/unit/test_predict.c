@@ -247,6 +247,22 @@ static void nothing_is_found_outside_the_field(void **state) {
     fv_model_free(model);
 }
 
+static void damaged_weights_are_told(void **state) {
+    (void)state;
+    fv_model_spec spec = window_spec(64);
+    fv_model *model = make(&spec, 3);
+    fv_predictor *predictor;
+    fv_probability_map map;
+    fv_work work = grainy_work(100, 80);
+    fill_param(model, "out.bias", NAN);
+    assert_int_equal(fv_predictor_make(model, &predictor), FV_OK);
+    assert_int_equal(fv_predict_work(predictor, &work, &map), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "are not numbers"));
+    fv_predictor_free(predictor);
+    fv_work_free(&work);
+    fv_model_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_land_where_the_photograph_lies),
@@ -255,6 +271,7 @@ int main(void) {
         cmocka_unit_test(one_piece_and_windows_nearly_agree),
         cmocka_unit_test(too_little_memory_is_told),
         cmocka_unit_test(nothing_is_found_outside_the_field),
+        cmocka_unit_test(damaged_weights_are_told),
     };
     return cmocka_run_group_tests_name("predict", tests, NULL, NULL);
 }
