@@ -53,7 +53,7 @@ static int remove_set(void **state) {
 }
 
 static fv_loader_settings make_settings(int workers, size_t cache_bytes) {
-    return (fv_loader_settings){.preprocess = {.size = SIZE, .work_size = 2 * SIZE},
+    return (fv_loader_settings){.preprocess = {.size = SIZE, .work_size = 2 * SIZE, .enhance = fv_enhance_standard()},
                                 .windows_per_photo = 1,
                                 .augment = {.flip_horizontal = 0.5,
                                             .rotate_probability = 1,

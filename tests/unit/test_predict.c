@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fovea/image/mask.h"
 #include "fovea/infer/predict.h"
 
 static fv_model_spec small_spec(void) {
@@ -17,17 +18,19 @@ static fv_model_spec small_spec(void) {
                            .classes = 2,
                            .class_names = {"disc", "cup"},
                            .thresholds = {0.5, 0.5},
-                           .preprocess = {.size = 64, .work_size = 128}};
+                           .preprocess = {.size = 64, .work_size = 128, .enhance = fv_enhance_standard()}};
 }
 
 static fv_model_spec window_spec(int tile) {
-    return (fv_model_spec){.network = "unet",
-                           .width = 1,
-                           .base = 8,
-                           .classes = 1,
-                           .class_names = {"vessel"},
-                           .thresholds = {0.5},
-                           .preprocess = {.size = 64, .fit = FV_FIT_NATIVE, .windows = true, .tile = tile}};
+    return (fv_model_spec){
+        .network = "unet",
+        .width = 1,
+        .base = 8,
+        .classes = 1,
+        .class_names = {"vessel"},
+        .thresholds = {0.5},
+        .preprocess = {
+            .size = 64, .fit = FV_FIT_NATIVE, .windows = true, .tile = tile, .enhance = fv_enhance_standard()}};
 }
 
 static fv_model *make(const fv_model_spec *spec, uint64_t seed) {
@@ -223,15 +226,16 @@ static void nothing_is_found_outside_the_field(void **state) {
     fv_model *model = make(&spec, 3);
     fv_predictor *predictor;
     fv_probability_map map;
-    fv_image photo, mask;
+    fv_image photo, fov, mask;
     static float probability[150 * 120];
     fill_param(model, "out.weight", 0);
     fill_param(model, "out.bias", logf(4));
     assert_int_equal(fv_image_make(150, 120, 3, &photo), FV_OK);
     for (int y = 20; y < 110; y++)
         for (int x = 30; x < 140; x++) memset(photo.data + (y * 150 + x) * 3, 120, 3);
+    assert_int_equal(fv_mask_from_image(&photo, 100, &fov), FV_OK);
     assert_int_equal(fv_predictor_make(model, &predictor), FV_OK);
-    assert_int_equal(fv_predict_photo(predictor, &photo, NULL, &map), FV_OK);
+    if (fv_predict_photo(predictor, &photo, &fov, &map) != FV_OK) fail_msg("%s", fv_error());
     assert_int_equal(map.width, 110);
     assert_int_equal(map.height, 90);
     assert_int_equal(fv_predict_mask(&spec, &map, 0, 150, 120, &mask), FV_OK);
@@ -242,6 +246,7 @@ static void nothing_is_found_outside_the_field(void **state) {
         assert_float_equal(probability[i], lit ? 0.8 : 0, 1e-5);
     }
     fv_image_free(&mask);
+    fv_image_free(&fov);
     fv_image_free(&photo);
     fv_predictor_free(predictor);
     fv_model_free(model);

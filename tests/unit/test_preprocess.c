@@ -451,7 +451,8 @@ static fv_image lit_disc(int width, int height, double x, double y, double radiu
 }
 
 static fv_preprocess field_settings(fv_fit fit, int fov_diameter) {
-    return (fv_preprocess){.size = 64, .fit = fit, .fov_diameter = fov_diameter, .windows = true};
+    return (fv_preprocess){
+        .size = 64, .fit = fit, .fov_diameter = fov_diameter, .windows = true, .enhance = fv_enhance_standard()};
 }
 
 /* Two cameras, one resolution: the field is as large in both work images. */
