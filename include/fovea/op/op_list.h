@@ -57,3 +57,9 @@ FV_OP(spatial_dropout)
    alpha is one factor for all pixels, as `alpha * (1 - p_t)**gamma * bce` has it, not one a class. Sums in double. No
    valid pair: loss 0. */
 FV_OP(segmentation_loss)
+/* cldice_loss: in logits, target, valid as segmentation_loss has them; weight_cldice, cldice_iterations (0 means 3),
+   smooth, dice_over_batch -> {1,1,1,1}. weight_cldice * mean over valid (n, c), or over classes with dice_over_batch,
+   of 1 - 2 P S / (P + S), P = (sum skel(p) t + s) / (sum skel(p) + s), S = (sum skel(t) p + s) / (sum skel(t) + s),
+   skel the soft skeleton of kernel/skeleton.h. Memory grows with the iterations: saved are 6 bytes a pixel for each.
+   (Shit et al. 2021) */
+FV_OP(cldice_loss)
