@@ -14,12 +14,7 @@ fv_status fv_train_step_make(const fv_train_settings *settings, fv_model *model,
     step->target = fv_graph_input(g, "target", (fv_shape){n, size, size, classes}, false);
     step->valid = fv_graph_input(g, "valid", (fv_shape){n, 1, 1, classes}, false);
     step->logits = fv_model_build(model, g, step->input);
-    fv_attributes loss = {.weight_bce = settings->weight_bce,
-                          .weight_dice = settings->weight_dice,
-                          .smooth = settings->smooth,
-                          .dice_over_batch = settings->dice_over_batch};
-    fv_value inputs[3] = {step->logits, step->target, step->valid};
-    step->loss = fv_graph_add(g, FV_OP_segmentation_loss, "loss", &loss, 3, inputs);
+    step->loss = fv_loss_add(g, "loss", &settings->loss, step->logits, step->target, step->valid);
     fv_status status =
         fv_plan_make_within(g, FV_PLAN_TRAIN, &step->logits, 1, step->loss, settings->memory, &step->plan);
     if (status != FV_OK) fv_train_step_free(step);

@@ -73,7 +73,10 @@ fv_status fv_validation_make(const fv_train_settings *settings, const fv_manifes
     if (!v->samples) return FV_NO_RESOURCE;
     for (int r = 0; r < manifest->count; r++)
         if (manifest->records[r].split == FV_SPLIT_VAL) v->samples[v->count++].record = r;
+    int size = settings->model.preprocess.size;
     fv_status status = read_all(v);
+    if (status == FV_OK)
+        status = fv_loss_meter_make(&settings->loss, (fv_shape){1, size, size, settings->model.classes}, &v->loss);
     if (status != FV_OK) fv_validation_free(v);
     return status;
 }
@@ -84,6 +87,7 @@ void fv_validation_free(fv_validation *v) {
         free(v->samples[i].target);
     }
     free(v->samples);
+    fv_loss_meter_free(&v->loss);
     *v = (fv_validation){0};
 }
 
@@ -91,19 +95,13 @@ void fv_validation_free(fv_validation *v) {
 
 /* Sums over one class of one image. */
 typedef struct class_sums {
-    double bce, soft_both, soft_predicted, soft_true; /* for the loss */
-    double both, predicted, truth;                    /* pixels, for Dice and IoU */
+    double both, predicted, truth; /* pixels */
 } class_sums;
 
 static class_sums sum_class(const float *p, const float *t, size_t pixels, int stride, double threshold) {
     class_sums s = {0};
     for (size_t i = 0; i < pixels; i++) {
-        double probability = fmin(fmax((double)p[i * (size_t)stride], 1e-7), 1 - 1e-7), target = t[i * (size_t)stride];
-        bool is_predicted = probability >= threshold, is_true = target >= 0.5;
-        s.bce -= target * log(probability) + (1 - target) * log(1 - probability);
-        s.soft_both += probability * target;
-        s.soft_predicted += probability;
-        s.soft_true += target;
+        bool is_predicted = (double)p[i * (size_t)stride] >= threshold, is_true = t[i * (size_t)stride] >= 0.5f;
         s.both += is_predicted && is_true;
         s.predicted += is_predicted;
         s.truth += is_true;
@@ -112,29 +110,31 @@ static class_sums sum_class(const float *p, const float *t, size_t pixels, int s
 }
 
 typedef struct image_figures {
-    double loss[FV_MAX_CLASSES], dice[FV_MAX_CLASSES], iou[FV_MAX_CLASSES]; /* NAN where not annotated */
+    double dice[FV_MAX_CLASSES], iou[FV_MAX_CLASSES]; /* NAN where not annotated */
+    double loss;
+    int annotated; /* classes */
 } image_figures;
 
-static image_figures measure_image(const fv_validation *v, const fv_validation_sample *sample,
-                                   const float *probabilities) {
-    const fv_train_settings *s = v->settings;
-    const fv_model_spec *spec = &s->model;
+static image_figures measure_image(fv_validation *v, const fv_validation_sample *sample, const float *probabilities) {
+    const fv_model_spec *spec = &v->settings->model;
     size_t pixels = (size_t)spec->preprocess.size * (size_t)spec->preprocess.size;
-    image_figures f;
+    float valid[FV_MAX_CLASSES];
+    image_figures f = {.annotated = 0};
     for (int c = 0; c < spec->classes; c++) {
-        f.loss[c] = f.dice[c] = f.iou[c] = NAN;
+        valid[c] = sample->sample.mask[c].data ? 1 : 0;
+        f.dice[c] = f.iou[c] = NAN;
         if (!sample->sample.mask[c].data) continue;
+        f.annotated++;
         class_sums sums = sum_class(probabilities + c, sample->target + c, pixels, spec->classes, spec->thresholds[c]);
-        double soft_dice = (2 * sums.soft_both + s->smooth) / (sums.soft_predicted + sums.soft_true + s->smooth);
         double sides = sums.predicted + sums.truth;
-        f.loss[c] = s->weight_bce * sums.bce / (double)pixels + s->weight_dice * (1 - soft_dice);
         f.dice[c] = sides > 0 ? 2 * sums.both / sides : 1;
         f.iou[c] = sides > 0 ? sums.both / (sides - sums.both) : 1;
     }
+    f.loss = fv_loss_meter_run(&v->loss, probabilities, sample->target, valid);
     return f;
 }
 
-void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
+void fv_validation_measure(fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
     int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, pairs = 0;
     double loss = 0, dice[FV_MAX_CLASSES] = {0}, iou[FV_MAX_CLASSES] = {0};
     for (int i = 0; i < v->count; i++) {
@@ -143,12 +143,12 @@ void fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_e
         image_figures f = measure_image(v, &v->samples[i], probabilities);
         for (int c = 0; c < classes; c++) {
             if (isnan(f.dice[c])) continue; /* not annotated in this image */
-            loss += f.loss[c];
             dice[c] += f.dice[c];
             iou[c] += f.iou[c];
             images[c]++;
-            pairs++;
         }
+        loss += f.loss * f.annotated;
+        pairs += f.annotated;
     }
     row->val_loss = pairs ? loss / pairs : NAN;
     for (int c = 0; c < classes; c++) {
