@@ -40,16 +40,14 @@ static double total_macs(const fv_graph *graph) {
 
 /* ---- memory ---- */
 
-static fv_status training_bytes(fv_model *model, int batch, size_t *bytes) {
+static fv_status training_bytes(fv_model *model, const fv_loss_settings *loss, int batch, size_t *bytes) {
     fv_graph g;
     int size = model->spec.preprocess.size, classes = model->spec.classes;
     fv_graph_init(&g, &model->params);
     fv_value logits = fv_model_build(model, &g, fv_graph_input(&g, "input", (fv_shape){batch, size, size, 3}, false));
     fv_value target = fv_graph_input(&g, "target", (fv_shape){batch, size, size, classes}, false);
     fv_value valid = fv_graph_input(&g, "valid", (fv_shape){batch, 1, 1, classes}, false);
-    fv_attributes loss = {.weight_bce = 1, .weight_dice = 1, .smooth = 1};
-    fv_value inputs[3] = {logits, target, valid};
-    fv_value total = fv_graph_add(&g, FV_OP_segmentation_loss, "loss", &loss, 3, inputs);
+    fv_value total = fv_loss_add(&g, "loss", loss, logits, target, valid);
     fv_status status = fv_plan_measure(&g, FV_PLAN_TRAIN, &logits, 1, total, bytes);
     fv_graph_free(&g);
     return status;
@@ -63,10 +61,11 @@ static void print_preprocess(const fv_preprocess *p) {
     printf(", sampled to %dx%d, %s values\n", p->size, p->size, fv_normalise_names[p->normalise]);
 }
 
-static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, int batch) {
+static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, const fv_loss_settings *loss,
+                               int batch) {
     size_t infer, train;
     FV_TRY(fv_plan_measure(graph, FV_PLAN_INFER, &logits, 1, FV_NO_VALUE, &infer));
-    FV_TRY(training_bytes(model, batch, &train));
+    FV_TRY(training_bytes(model, loss, batch, &train));
     const fv_model_spec *spec = &model->spec;
     printf("\nnetwork       %s, ", spec->network);
     if (spec->base)
@@ -87,7 +86,7 @@ static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value 
     return FV_OK;
 }
 
-static fv_status inspect(fv_model *model, int batch) {
+static fv_status inspect(fv_model *model, const fv_loss_settings *loss, int batch) {
     fv_graph graph;
     int size = model->spec.preprocess.size;
     fv_graph_init(&graph, &model->params);
@@ -96,15 +95,17 @@ static fv_status inspect(fv_model *model, int batch) {
     fv_status status = fv_graph_status(&graph);
     if (status == FV_OK) {
         print_layers(&graph);
-        status = print_summary(model, &graph, logits, batch);
+        status = print_summary(model, &graph, logits, loss, batch);
     }
     fv_graph_free(&graph);
     return status;
 }
 
-static fv_status model_of_config(const char *path, char *const *overrides, int count, fv_model **model) {
+static fv_status model_of_config(const char *path, char *const *overrides, int count, fv_loss_settings *loss,
+                                 fv_model **model) {
     fv_train_settings settings;
     FV_TRY(run_settings_read(path, overrides, count, &settings));
+    *loss = settings.loss;
     return fv_model_make(&settings.model, settings.seed, model);
 }
 
@@ -140,9 +141,10 @@ fv_status command_inspect(int argc, char **argv) {
     if (done) return FV_OK;
     if (word_count < 1) return fv_fail(FV_BAD_INPUT, "give a model file or a configuration; see fovea inspect --help");
     fv_model *model = NULL;
-    fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &model)
+    fv_loss_settings loss = {.bce = 1, .dice = 1, .smooth = 1}; /* to train a model file on: any without clDice */
+    fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &loss, &model)
                                                    : model_of_file(words[0], word_count, &model);
-    if (status == FV_OK) status = inspect(model, (int)batch);
+    if (status == FV_OK) status = inspect(model, &loss, (int)batch);
     fv_model_free(model);
     return status;
 }

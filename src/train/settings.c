@@ -114,6 +114,13 @@ static void optimizer_from_config(fv_config *config, fv_optimizer_settings *o) {
     o->beta2 = fv_config_number(config, "optimizer", "beta2", 0.999, 0, 0.999999);
     o->epsilon = fv_config_number(config, "optimizer", "epsilon", 1e-8, 1e-16, 1);
     o->weight_decay = fv_config_number(config, "optimizer", "weight_decay", 0, 0, 1);
+    o->l2 = fv_config_number(config, "optimizer", "l2", 0, 0, 1);
+    const char *layers = fv_config_text(config, "optimizer", "l2_layers", "all");
+    if (strlen(layers) >= sizeof o->l2_layers)
+        fv_config_complain(config, "optimizer", "l2_layers", "expected at most %zu letters", sizeof o->l2_layers - 1);
+    else
+        strcpy(o->l2_layers, layers);
+    if (o->l2 > 0 && strspn(layers, " ,") == strlen(layers)) complain_empty(config, "optimizer", "l2_layers");
     o->clip_norm = fv_config_number(config, "optimizer", "clip_norm", 0, 0, 1e9);
     o->average_decay = fv_config_number(config, "optimizer", "average_decay", 0, 0, 0.999999);
 }
