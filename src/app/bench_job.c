@@ -107,7 +107,7 @@ static fv_status prepare_training(bench_job *job) {
     fv_train_settings *settings = &job->settings;
     settings->model = job->model->spec;
     settings->loader.batch = job->batch;
-    settings->weight_bce = settings->weight_dice = settings->weight_auxiliary = settings->smooth = 1;
+    settings->loss = (fv_loss_settings){.bce = 1, .dice = 1, .auxiliary = 1, .smooth = 1};
     FV_TRY(make_batch(job));
     FV_TRY(fv_optimizer_make(&adam, &job->model->params, &job->optimizer));
     FV_TRY(fv_train_step_make(settings, job->model, &job->step));

@@ -40,13 +40,8 @@ static double total_macs(const fv_graph *graph) {
 
 /* ---- memory ---- */
 
-static fv_status training_bytes(fv_model *model, int batch, size_t *bytes) {
-    const fv_train_settings settings = {.model = model->spec,
-                                        .loader = {.batch = batch},
-                                        .weight_bce = 1,
-                                        .weight_dice = 1,
-                                        .weight_auxiliary = 1,
-                                        .smooth = 1};
+static fv_status training_bytes(fv_model *model, const fv_loss_settings *loss, int batch, size_t *bytes) {
+    const fv_train_settings settings = {.model = model->spec, .loader = {.batch = batch}, .loss = *loss};
     return fv_train_step_measure(&settings, model, bytes);
 }
 
@@ -72,10 +67,11 @@ static void print_preprocess(const fv_preprocess *p) {
     printf(", %s values\n", fv_normalise_names[p->normalise]);
 }
 
-static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, int batch) {
+static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, const fv_loss_settings *loss,
+                               int batch) {
     size_t infer, train;
     FV_TRY(fv_plan_measure(graph, FV_PLAN_INFER, &logits, 1, FV_NO_VALUE, &infer));
-    FV_TRY(training_bytes(model, batch, &train));
+    FV_TRY(training_bytes(model, loss, batch, &train));
     const fv_model_spec *spec = &model->spec;
     printf("\nnetwork       %s, ", spec->network);
     if (spec->base && spec->depth)
@@ -98,7 +94,7 @@ static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value 
     return FV_OK;
 }
 
-static fv_status inspect(fv_model *model, int batch) {
+static fv_status inspect(fv_model *model, const fv_loss_settings *loss, int batch) {
     fv_graph graph;
     int size = model->spec.preprocess.size;
     fv_graph_init(&graph, &model->params);
@@ -107,15 +103,17 @@ static fv_status inspect(fv_model *model, int batch) {
     fv_status status = fv_graph_status(&graph);
     if (status == FV_OK) {
         print_layers(&graph);
-        status = print_summary(model, &graph, logits, batch);
+        status = print_summary(model, &graph, logits, loss, batch);
     }
     fv_graph_free(&graph);
     return status;
 }
 
-static fv_status model_of_config(const char *path, char *const *overrides, int count, fv_model **model) {
+static fv_status model_of_config(const char *path, char *const *overrides, int count, fv_loss_settings *loss,
+                                 fv_model **model) {
     fv_train_settings settings;
     FV_TRY(run_settings_read(path, overrides, count, &settings));
+    *loss = settings.loss;
     return fv_model_make(&settings.model, settings.seed, model);
 }
 
@@ -151,9 +149,10 @@ fv_status command_inspect(int argc, char **argv) {
     if (done) return FV_OK;
     if (word_count < 1) return fv_fail(FV_BAD_INPUT, "give a model file or a configuration; see fovea inspect --help");
     fv_model *model = NULL;
-    fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &model)
+    fv_loss_settings loss = {.bce = 1, .dice = 1, .smooth = 1}; /* to train a model file on: any without clDice */
+    fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &loss, &model)
                                                    : model_of_file(words[0], word_count, &model);
-    if (status == FV_OK) status = inspect(model, (int)batch);
+    if (status == FV_OK) status = inspect(model, &loss, (int)batch);
     fv_model_free(model);
     return status;
 }

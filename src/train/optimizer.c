@@ -30,12 +30,48 @@ static void cut_chunks(fv_optimizer *o) {
     }
 }
 
+static bool is_kernel(const fv_param *param) {
+    return param->shape.n * param->shape.h * param->shape.w > 1;
+}
+
+/* Names are matched by whole parts: encoder.b1 does not mean encoder.b10. */
+static bool is_chosen(const fv_param *param, const char *word) {
+    if (!param->trainable || !is_kernel(param)) return false;
+    if (strcmp(word, "all") == 0) return true;
+    if (strcmp(word, "decoder") == 0) return !fv_param_is_encoder(param);
+    size_t length = strlen(word);
+    return strncmp(param->name, word, length) == 0 && (param->name[length] == '.' || param->name[length] == '\0');
+}
+
+/* Words may overlap; each kernel counts once. */
+static fv_status choose_l2(fv_optimizer *o) {
+    char words[sizeof o->settings.l2_layers], *rest = NULL;
+    if (o->settings.l2 == 0) return FV_OK;
+    memcpy(words, o->settings.l2_layers, sizeof words);
+    for (char *word = strtok_r(words, " ,", &rest); word; word = strtok_r(NULL, " ,", &rest)) {
+        bool found = false;
+        for (int64_t i = 0; i < o->chunk_count; i++) {
+            if (!is_chosen(&o->params->list[o->chunks[i].param], word)) continue;
+            o->chunks[i].l2 = o->settings.l2;
+            found = true;
+        }
+        if (!found)
+            return fv_fail(
+                FV_BAD_INPUT,
+                "[optimizer] l2_layers: the network has no kernel of the name %s; give all, encoder, decoder "
+                "or the beginning of a layer's name up to a dot (fovea inspect lists them)",
+                word);
+    }
+    return FV_OK;
+}
+
 fv_status fv_optimizer_make(const fv_optimizer_settings *settings, fv_params *params, fv_optimizer *optimizer) {
     *optimizer = (fv_optimizer){.settings = *settings, .params = params, .chunk_count = count_chunks(params)};
     size_t bytes = params->total * sizeof(float),
            chunk_bytes = (size_t)optimizer->chunk_count * sizeof(fv_optimizer_chunk);
     fv_status status = fv_block_allocate(chunk_bytes, "the optimiser's tasks", (void **)&optimizer->chunks);
     if (status == FV_OK) cut_chunks(optimizer);
+    if (status == FV_OK) status = choose_l2(optimizer);
     if (status == FV_OK) status = fv_params_allocate_gradients(params);
     if (status == FV_OK) status = fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment1);
     if (status == FV_OK) status = fv_block_allocate(bytes, "the optimiser's moments", (void **)&optimizer->moment2);
@@ -84,18 +120,17 @@ typedef struct step_job {
     float keep;                      /* of the average */
 } step_job;
 
-static fv_adam_rule rule_of(const step_job *job, const fv_param *param) {
+static fv_adam_rule rule_of(const step_job *job, const fv_param *param, double l2) {
     const fv_optimizer_settings *s = &job->optimizer->settings;
     double rate = job->factor * (fv_param_is_encoder(param) ? s->encoder_rate : s->rate);
-    bool kernel = param->shape.n * param->shape.h * param->shape.w > 1;
-    double decay = kernel ? s->weight_decay : 0;
+    double decay = is_kernel(param) ? s->weight_decay : 0;
     return (fv_adam_rule){.rate = (float)(rate * job->correction1),
                           .beta1 = (float)s->beta1,
                           .beta2 = (float)s->beta2,
                           .epsilon = (float)s->epsilon,
                           .correction2 = (float)job->correction2,
                           .scale = (float)job->scale,
-                          .decay = (float)(s->kind == FV_ADAM ? decay : 0),
+                          .decay = (float)((s->kind == FV_ADAM ? decay : 0) + 2 * l2),
                           .shrink = (float)(s->kind == FV_ADAMW ? 1 - rate * decay : 1)};
 }
 
@@ -108,7 +143,7 @@ static void step_chunk(void *context, int64_t i, int worker) {
     const fv_param *param = &o->params->list[chunk->param];
     float *w = o->params->values + chunk->offset;
     if (param->trainable) {
-        fv_adam_rule rule = rule_of(job, param);
+        fv_adam_rule rule = rule_of(job, param, chunk->l2);
         kernels->adam(&rule, chunk->count, o->params->gradients + chunk->offset, w, o->moment1 + chunk->offset,
                       o->moment2 + chunk->offset);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "fovea/base/threads.h"
+#include "fovea/kernel/skeleton.h"
 #include "fovea/train/train.h"
 
 static const char *const monitor_names[] = {"dice", "loss", NULL};
@@ -144,6 +145,13 @@ static void optimizer_from_config(fv_config *config, fv_optimizer_settings *o) {
     o->beta2 = fv_config_number(config, "optimizer", "beta2", 0.999, 0, 0.999999);
     o->epsilon = fv_config_number(config, "optimizer", "epsilon", 1e-8, 1e-16, 1);
     o->weight_decay = fv_config_number(config, "optimizer", "weight_decay", 0, 0, 1);
+    o->l2 = fv_config_number(config, "optimizer", "l2", 0, 0, 1);
+    const char *layers = fv_config_text(config, "optimizer", "l2_layers", "all");
+    if (strlen(layers) >= sizeof o->l2_layers)
+        fv_config_complain(config, "optimizer", "l2_layers", "expected at most %zu letters", sizeof o->l2_layers - 1);
+    else
+        strcpy(o->l2_layers, layers);
+    if (o->l2 > 0 && strspn(layers, " ,") == strlen(layers)) complain_empty(config, "optimizer", "l2_layers");
     o->clip_norm = fv_config_number(config, "optimizer", "clip_norm", 0, 0, 1e9);
     o->average_decay = fv_config_number(config, "optimizer", "average_decay", 0, 0, 0.999999);
 }
@@ -158,13 +166,26 @@ static void schedule_from_config(fv_config *config, fv_schedule *schedule) {
     schedule->floor = fv_config_number(config, "schedule", "floor", 0, 0, 1);
 }
 
-static void loop_from_config(fv_config *config, fv_train_settings *s) {
-    s->weight_bce = fv_config_number(config, "loss", "bce", 1, 0, 1000);
-    s->weight_dice = fv_config_number(config, "loss", "dice", 1, 0, 1000);
-    s->weight_auxiliary = fv_config_number(config, "loss", "auxiliary", 1, 0, 10);
+static void loss_from_config(fv_config *config, fv_loss_settings *s) {
+    s->bce = fv_config_number(config, "loss", "bce", 1, 0, 1000);
+    s->dice = fv_config_number(config, "loss", "dice", 1, 0, 1000);
+    s->auxiliary = fv_config_number(config, "loss", "auxiliary", 1, 0, 10);
+    s->focal = fv_config_number(config, "loss", "focal", 0, 0, 1000);
+    s->tversky = fv_config_number(config, "loss", "tversky", 0, 0, 1000);
+    s->cldice = fv_config_number(config, "loss", "cldice", 0, 0, 1000);
+    s->focal_alpha = fv_config_number(config, "loss", "focal_alpha", 0.25, 1e-6, 1000);
+    s->focal_gamma = fv_config_number(config, "loss", "focal_gamma", 2, 0, 20);
+    s->tversky_alpha = fv_config_number(config, "loss", "tversky_alpha", 0.3, 0, 10);
+    s->tversky_beta = fv_config_number(config, "loss", "tversky_beta", 0.7, 0, 10);
+    s->cldice_iterations =
+        (int)fv_config_integer(config, "loss", "cldice_iterations", 3, 1, FV_SKELETON_MOST_ITERATIONS);
     s->smooth = fv_config_number(config, "loss", "smooth", 1, 1e-12, 1e6);
     s->dice_over_batch = fv_config_flag(config, "loss", "dice_over_batch", false);
-    if (s->weight_bce + s->weight_dice <= 0) fv_config_complain(config, "loss", "bce", "bce and dice can't both be 0");
+    if (s->bce + s->dice + s->focal + s->tversky + s->cldice <= 0)
+        fv_config_complain(config, "loss", "bce", "bce, dice, focal, tversky and cldice can't all be 0");
+}
+
+static void loop_from_config(fv_config *config, fv_train_settings *s) {
     s->epochs = (int)fv_config_integer(config, "train", "epochs", 60, 1, 1000000);
     s->memory = (size_t)fv_config_bytes(config, "train", "memory", 0);
     s->checkpoint_every = (int)fv_config_integer(config, "train", "checkpoint_every", 5, 1, 1000000);
@@ -186,6 +207,7 @@ fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *s)
     loader_from_config(config, s);
     optimizer_from_config(config, &s->optimizer);
     schedule_from_config(config, &s->schedule);
+    loss_from_config(config, &s->loss);
     loop_from_config(config, s);
     if (fv_model_spec_check(&s->model) == FV_OK) return FV_OK;
     FV_TRY(fv_config_check(config)); /* values out of range were told apart before; what is left is the size */

@@ -5,17 +5,6 @@
 
 #include "fovea/nn/layers.h"
 
-/* `share` times the loss that the settings describe. */
-static fv_value add_loss(fv_train_step *step, const char *name, fv_value logits, const fv_train_settings *settings,
-                         double share) {
-    fv_attributes loss = {.weight_bce = share * settings->weight_bce,
-                          .weight_dice = share * settings->weight_dice,
-                          .smooth = settings->smooth,
-                          .dice_over_batch = settings->dice_over_batch};
-    fv_value inputs[3] = {logits, step->target, step->valid};
-    return fv_graph_add(&step->graph, FV_OP_segmentation_loss, name, &loss, 3, inputs);
-}
-
 static void build(const fv_train_settings *settings, fv_model *model, fv_train_step *step) {
     int n = settings->loader.batch, size = settings->model.preprocess.size, classes = settings->model.classes;
     *step = (fv_train_step){.spec = &settings->model};
@@ -25,10 +14,11 @@ static void build(const fv_train_settings *settings, fv_model *model, fv_train_s
     step->target = fv_graph_input(g, "target", (fv_shape){n, size, size, classes}, false);
     step->valid = fv_graph_input(g, "valid", (fv_shape){n, 1, 1, classes}, false);
     fv_value auxiliary;
+    const fv_loss_settings *loss = &settings->loss;
     step->logits = fv_model_build(model, g, step->input, &auxiliary);
-    step->loss = add_loss(step, "loss", step->logits, settings, 1);
-    if (auxiliary == FV_NO_VALUE || settings->weight_auxiliary == 0) return;
-    fv_value other = add_loss(step, "auxiliary_loss", auxiliary, settings, settings->weight_auxiliary);
+    step->loss = fv_loss_add(g, "loss", loss, 1, step->logits, step->target, step->valid);
+    if (auxiliary == FV_NO_VALUE || loss->auxiliary == 0) return;
+    fv_value other = fv_loss_add(g, "auxiliary_loss", loss, loss->auxiliary, auxiliary, step->target, step->valid);
     step->loss = fv_add(g, "total_loss", step->loss, other, FV_ACT_NONE);
 }
 

@@ -101,6 +101,7 @@ void fv_validation_free(fv_validation *v) {
         free(v->samples[i].target);
     }
     free(v->samples);
+    fv_loss_meter_free(&v->loss);
     *v = (fv_validation){0};
 }
 
@@ -108,8 +109,7 @@ void fv_validation_free(fv_validation *v) {
 
 /* Sums over one class of one image. */
 typedef struct class_sums {
-    double bce, soft_both, soft_predicted, soft_true; /* for the loss */
-    double both, predicted, truth, pixels;            /* counts, for Dice and IoU */
+    double both, predicted, truth; /* pixels */
 } class_sums;
 
 /* Over the pixels where `inside` is not 0, over all with NULL. */
@@ -118,13 +118,7 @@ static class_sums sum_class(const float *p, const float *t, const uint8_t *insid
     class_sums s = {0};
     for (size_t i = 0; i < pixels; i++) {
         if (inside && !inside[i]) continue;
-        s.pixels++;
-        double probability = fmin(fmax((double)p[i * (size_t)stride], 1e-7), 1 - 1e-7), target = t[i * (size_t)stride];
-        bool is_predicted = probability >= threshold, is_true = target >= 0.5;
-        s.bce -= target * log(probability) + (1 - target) * log(1 - probability);
-        s.soft_both += probability * target;
-        s.soft_predicted += probability;
-        s.soft_true += target;
+        bool is_predicted = (double)p[i * (size_t)stride] >= threshold, is_true = t[i * (size_t)stride] >= 0.5f;
         s.both += is_predicted && is_true;
         s.predicted += is_predicted;
         s.truth += is_true;
@@ -133,44 +127,56 @@ static class_sums sum_class(const float *p, const float *t, const uint8_t *insid
 }
 
 typedef struct image_figures {
-    double loss[FV_MAX_CLASSES], dice[FV_MAX_CLASSES], iou[FV_MAX_CLASSES]; /* NAN where not annotated */
+    double dice[FV_MAX_CLASSES], iou[FV_MAX_CLASSES]; /* NAN where not annotated */
+    double loss;
+    int annotated; /* classes */
 } image_figures;
 
-static image_figures measure_image(const fv_validation *v, const fv_validation_sample *sample,
-                                   const float *probabilities) {
-    const fv_train_settings *s = v->settings;
-    const fv_model_spec *spec = &s->model;
+static image_figures measure_image(fv_validation *v, const fv_validation_sample *sample,
+                                   const fv_probability_map *map) {
+    const fv_model_spec *spec = &v->settings->model;
     const uint8_t *inside = sample->sample.work.fov.data;
-    image_figures f;
+    float valid[FV_MAX_CLASSES];
+    image_figures f = {.annotated = 0};
     for (int c = 0; c < spec->classes; c++) {
-        f.loss[c] = f.dice[c] = f.iou[c] = NAN;
+        valid[c] = sample->sample.mask[c].data ? 1 : 0;
+        f.dice[c] = f.iou[c] = NAN;
         if (!sample->sample.mask[c].data) continue;
-        class_sums sums = sum_class(probabilities + c, sample->target + c, spec->preprocess.windows ? inside : NULL,
+        f.annotated++;
+        class_sums sums = sum_class(map->data + c, sample->target + c, spec->preprocess.windows ? inside : NULL,
                                     sample->pixels, spec->classes, spec->thresholds[c]);
-        double soft_dice = (2 * sums.soft_both + s->smooth) / (sums.soft_predicted + sums.soft_true + s->smooth);
         double sides = sums.predicted + sums.truth;
-        f.loss[c] = s->weight_bce * sums.bce / sums.pixels + s->weight_dice * (1 - soft_dice);
         f.dice[c] = sides > 0 ? 2 * sums.both / sides : 1;
         f.iou[c] = sides > 0 ? sums.both / (sides - sums.both) : 1;
     }
+    f.loss = fv_loss_meter_run(&v->loss, map->data, sample->target, valid);
     return f;
 }
 
-fv_status fv_validation_measure(const fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
+/* Work images of windows differ in size from photograph to photograph. */
+static fv_status fit_loss_meter(fv_validation *v, const fv_probability_map *map) {
+    fv_shape shape = {1, map->height, map->width, map->classes};
+    if (v->loss.plan && fv_shape_equal(fv_graph_shape(&v->loss.graph, v->loss.logits), shape)) return FV_OK;
+    fv_loss_meter_free(&v->loss);
+    return fv_loss_meter_make(&v->settings->loss, shape, &v->loss);
+}
+
+fv_status fv_validation_measure(fv_validation *v, fv_predictor *predictor, fv_epoch *row) {
     int classes = v->settings->model.classes, images[FV_MAX_CLASSES] = {0}, pairs = 0;
     double loss = 0, dice[FV_MAX_CLASSES] = {0}, iou[FV_MAX_CLASSES] = {0};
     for (int i = 0; i < v->count; i++) {
         fv_probability_map map;
         FV_TRY(fv_predict_work(predictor, &v->samples[i].sample.work, &map));
-        image_figures f = measure_image(v, &v->samples[i], map.data);
+        FV_TRY(fit_loss_meter(v, &map));
+        image_figures f = measure_image(v, &v->samples[i], &map);
         for (int c = 0; c < classes; c++) {
             if (isnan(f.dice[c])) continue; /* not annotated in this image */
-            loss += f.loss[c];
             dice[c] += f.dice[c];
             iou[c] += f.iou[c];
             images[c]++;
-            pairs++;
         }
+        loss += f.loss * f.annotated;
+        pairs += f.annotated;
     }
     row->val_loss = pairs ? loss / pairs : NAN;
     for (int c = 0; c < classes; c++) {

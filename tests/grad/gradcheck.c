@@ -38,8 +38,11 @@ void fv_gradcheck_complain(const fv_gradcheck *check, const char *format, ...) {
                 a->kernel_h, a->kernel_w, a->stride, a->dilation, a->groups,
                 a->padding.mode == FV_PAD_SAME ? "same" : "explicit", a->padding.top, a->padding.left,
                 a->padding.bottom, a->padding.right, (int)a->activation, a->scale);
-    print_error("  epsilon %g momentum %g rate %g weight_bce %g weight_dice %g smooth %g dice_over_batch %d\n",
-                a->epsilon, a->momentum, a->rate, a->weight_bce, a->weight_dice, a->smooth, (int)a->dice_over_batch);
+    print_error("  epsilon %g momentum %g rate %g smooth %g dice_over_batch %d\n", a->epsilon, a->momentum, a->rate,
+                a->smooth, (int)a->dice_over_batch);
+    print_error("  weights: bce %g dice %g focal %g tversky %g cldice %g; focal %g %g, tversky %g %g, cldice %d\n",
+                a->weight_bce, a->weight_dice, a->weight_focal, a->weight_tversky, a->weight_cldice, a->focal_alpha,
+                a->focal_gamma, a->tversky_alpha, a->tversky_beta, a->cldice_iterations);
     fail();
     abort(); /* not reached: fail() jumps out of the test */
 }

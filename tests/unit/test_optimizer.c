@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -85,6 +86,53 @@ static void adam_and_adamw_follow_the_papers(void **state) {
     (void)state;
     check_kind(FV_ADAM);
     check_kind(FV_ADAMW);
+}
+
+/* lambda times the sum of squares has the slope 2 lambda w: the rule of a decay of 2 lambda, in AdamW too. */
+static void check_l2(fv_optimizer_kind kind, const char *layers, double encoder, double decoder) {
+    fv_params params;
+    fv_optimizer optimizer;
+    fv_optimizer_settings settings = settings_make(kind, 0);
+    settings.l2 = 0.05;
+    strcpy(settings.l2_layers, layers);
+    params_make(&params);
+    assert_int_equal(fv_optimizer_make(&settings, &params, &optimizer), FV_OK);
+    for (int t = 0; t < 5; t++) fv_optimizer_step(&optimizer, 1);
+    for (int i = 0; i < 15; i++) {
+        double w = 0.5 + 0.001 * i, g = 0.01 * (i % 13) - 0.05;
+        assert_float_equal(values_of(&params, "encoder.w")[i], adam_reference(w, g, 1e-3, 2 * encoder, false, 5), 2e-6);
+        assert_float_equal(values_of(&params, "decoder.w")[i], adam_reference(w, g, 1e-2, 2 * decoder, false, 5), 2e-6);
+    }
+    for (int i = 0; i < 7; i++)
+        assert_float_equal(values_of(&params, "decoder.bias")[i],
+                           adam_reference(0.5 + 0.001 * i, 0.01 * i - 0.05, 1e-2, 0, false, 5), 2e-6);
+    fv_optimizer_free(&optimizer);
+    fv_params_free(&params);
+}
+
+static void l2_pulls_the_chosen_kernels(void **state) {
+    (void)state;
+    check_l2(FV_ADAM, "all", 0.05, 0.05);
+    check_l2(FV_ADAM, "decoder", 0, 0.05);
+    check_l2(FV_ADAMW, "encoder", 0.05, 0);
+    check_l2(FV_ADAM, "encoder.w, decoder decoder.w", 0.05, 0.05);
+}
+
+static void l2_refuses_unknown_layers(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"decoder.v", "encoder.", "decoder.bias", "decoder.mean", "encode"};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        fv_params params;
+        fv_optimizer optimizer;
+        fv_optimizer_settings settings = settings_make(FV_ADAM, 0);
+        settings.l2 = 1e-4;
+        snprintf(settings.l2_layers, sizeof settings.l2_layers, "all %s", wrong[i]);
+        params_make(&params);
+        assert_int_equal(fv_optimizer_make(&settings, &params, &optimizer), FV_BAD_INPUT);
+        assert_non_null(strstr(fv_error(), wrong[i]));
+        assert_null(optimizer.chunks);
+        fv_params_free(&params);
+    }
 }
 
 static void factor_scales_the_step(void **state) {
@@ -223,6 +271,8 @@ static void plateau_waits_and_halves(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(adam_and_adamw_follow_the_papers),
+        cmocka_unit_test(l2_pulls_the_chosen_kernels),
+        cmocka_unit_test(l2_refuses_unknown_layers),
         cmocka_unit_test(factor_scales_the_step),
         cmocka_unit_test(clipping_bounds_the_norm),
         cmocka_unit_test(nonfinite_gradient_changes_nothing),

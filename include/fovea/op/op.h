@@ -39,13 +39,15 @@ typedef struct fv_attributes {
     int groups;             /* 0 means 1 */
     fv_padding padding;
     fv_activation activation;
-    double epsilon;                 /* batch and group norm */
-    double momentum;                /* running = (1 - momentum) * running + momentum * batch */
-    double rate;                    /* dropout: share of channels set to zero */
-    int scale;                      /* upsampling */
-    double weight_bce, weight_dice; /* loss */
-    double smooth;                  /* Dice: added to numerator and denominator */
-    bool dice_over_batch;           /* Dice of the whole batch instead of the mean over samples */
+    double epsilon;  /* batch and group norm */
+    double momentum; /* running = (1 - momentum) * running + momentum * batch */
+    double rate;     /* dropout: share of channels set to zero */
+    int scale;       /* upsampling */
+    double weight_bce, weight_dice, weight_focal, weight_tversky, weight_cldice; /* losses; 0 is 0 */
+    double focal_alpha, focal_gamma, tversky_alpha, tversky_beta;                /* 0 is 0 */
+    int cldice_iterations;
+    double smooth;        /* Dice, Tversky, clDice: added to numerators and denominators; 0 means 1 */
+    bool dice_over_batch; /* these three of the whole batch instead of the mean over samples */
 } fv_attributes;
 
 /* What an op knows when the plan is made. */

@@ -46,8 +46,20 @@ FV_OP(multiply)
    by 1 / (1 - rate) (Tompson et al. 2015); otherwise the identity. */
 FV_OP(spatial_dropout)
 /* segmentation_loss: in logits{N,H,W,C}, target{N,H,W,C} in 0..1, valid{N,1,1,C} of 0 or 1 (is this class annotated in
-   this sample?); weight_bce, weight_dice, smooth, dice_over_batch -> {1,1,1,1}. weight_bce * mean of BCE(z, t) over the
-   pixels of valid (n, c)
-   + weight_dice * mean over valid (n, c), or over classes with dice_over_batch, of 1 - (2 sum p t + s) / (sum p + sum t
-   + s), p = sigmoid(z), BCE(z, t) = max(z, 0) - z t + log(1 + exp(-|z|)). Sums in double. No valid pair: loss 0. */
+   this sample?); weight_bce, weight_focal, focal_alpha, focal_gamma, weight_dice, weight_tversky, tversky_alpha,
+   tversky_beta, smooth, dice_over_batch -> {1,1,1,1}. With p = sigmoid(z), the mean over the pixels of valid (n, c) of
+     weight_bce * BCE(z, t), BCE(z, t) = max(z, 0) - z t + log(1 + exp(-|z|))
+     weight_focal * focal_alpha (1 - p_t)^focal_gamma BCE(z, t), p_t = p t + (1 - p) (1 - t)  (Lin et al. 2017)
+   plus the mean over valid (n, c), or over classes with dice_over_batch, of
+     weight_dice * (1 - (2 sum p t + s) / (sum p + sum t + s))
+     weight_tversky * (1 - (TP + s) / (TP + tversky_alpha FP + tversky_beta FN + s)), TP = sum p t, FP = sum p (1 - t),
+     FN = sum (1 - p) t  (Salehi et al. 2017)
+   alpha is one factor for all pixels, as `alpha * (1 - p_t)**gamma * bce` has it, not one a class. Sums in double. No
+   valid pair: loss 0. */
 FV_OP(segmentation_loss)
+/* cldice_loss: in logits, target, valid as segmentation_loss has them; weight_cldice, cldice_iterations (0 means 3),
+   smooth, dice_over_batch -> {1,1,1,1}. weight_cldice * mean over valid (n, c), or over classes with dice_over_batch,
+   of 1 - 2 P S / (P + S), P = (sum skel(p) t + s) / (sum skel(p) + s), S = (sum skel(t) p + s) / (sum skel(t) + s),
+   skel the soft skeleton of kernel/skeleton.h. Memory grows with the iterations: saved are 6 bytes a pixel for each.
+   (Shit et al. 2021) */
+FV_OP(cldice_loss)

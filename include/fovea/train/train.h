@@ -9,6 +9,7 @@
 #include "fovea/dataset/loader.h"
 #include "fovea/infer/predict.h"
 #include "fovea/train/checkpoint.h"
+#include "fovea/train/loss.h"
 
 typedef enum fv_monitor { FV_MONITOR_DICE, FV_MONITOR_LOSS } fv_monitor;
 
@@ -18,9 +19,7 @@ typedef struct fv_train_settings {
     fv_loader_settings loader;
     fv_optimizer_settings optimizer;
     fv_schedule schedule;
-    double weight_bce, weight_dice, smooth; /* loss: op/op_list.h, segmentation_loss */
-    bool dice_over_batch;
-    double weight_auxiliary;                      /* of the same loss on a network's auxiliary logits */
+    fv_loss_settings loss;
     int epochs, checkpoint_every, validate_every; /* epochs */
     size_t memory;                                /* bytes that the tensors of a step may take; 0: no limit */
     int patience;                                 /* epochs without a better score before stopping early; 0: never */
@@ -48,14 +47,16 @@ typedef struct fv_validation {
     const fv_manifest *manifest;
     fv_validation_sample *samples;
     int count;
+    fv_loss_meter loss; /* of one photograph */
 } fv_validation;
 
-/* Reads the photographs of the validation split. They stay in memory. */
+/* Reads the photographs of the validation split. They stay in memory. `validation` must not be moved then. */
 fv_status fv_validation_make(const fv_train_settings *settings, const fv_manifest *manifest, fv_validation *validation);
 void fv_validation_free(fv_validation *validation);
-/* Loss, and Dice and IoU per class (mean over the images where the class is annotated), at the map's size without
-   cleaning, inside the field of view where the sample has one. */
-fv_status fv_validation_measure(const fv_validation *validation, fv_predictor *predictor, fv_epoch *row);
+/* Loss as in training, every photograph a batch of its own (mean over annotated classes and photographs), and Dice and
+   IoU per class (mean over the images where the class is annotated), at the map's size without cleaning; Dice and IoU
+   inside the field of view where the sample has one. */
+fv_status fv_validation_measure(fv_validation *validation, fv_predictor *predictor, fv_epoch *row);
 
 /* What a hook sees after an epoch. */
 typedef struct fv_train_view {
