@@ -23,10 +23,7 @@ static fv_train_settings settings_of(const char *network, double weight_auxiliar
                                      .thresholds = {0.5},
                                      .preprocess = {.size = SIDE, .work_size = SIDE}},
                            .loader = {.batch = BATCH},
-                           .weight_bce = 1,
-                           .weight_dice = 1,
-                           .weight_auxiliary = weight_auxiliary,
-                           .smooth = 1};
+                           .loss = {.bce = 1, .dice = 1, .auxiliary = weight_auxiliary, .smooth = 1}};
     snprintf(s.model.network, sizeof s.model.network, "%s", network);
     return s;
 }
