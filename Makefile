@@ -110,6 +110,7 @@ fuzz: ## libFuzzer on every parser of foreign files, FUZZ_SECONDS each (needs cl
 slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/results/
 	@BUILD=$(BUILD) tests/slow/overfit.sh
 	@BUILD=$(BUILD) tests/slow/kill_resume.sh
+	@BUILD=$(BUILD) tests/slow/vessel_identity.sh
 
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh

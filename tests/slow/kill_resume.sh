@@ -3,6 +3,7 @@
 # Writes docs/results/kill_resume.md; exits with 1 when the weights differ. Run by `make slow`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+. tests/slow/tensors.sh
 fovea=${FOVEA:-$PWD/${BUILD:-build}/fovea}
 report=$PWD/docs/results/kill_resume.md
 config=$PWD/configs/od_oc.ini
@@ -18,13 +19,6 @@ settings=(data.phantoms=40 data.phantom_side=256 preprocess.size=64 preprocess.w
   train.epochs=30 train.checkpoint_every=2 train.picture_every=10)
 
 milliseconds() { date +%s%3N; }
-
-# The bytes behind the header, whose metadata holds times: those of all tensors, moments and averages included.
-tensors() {
-  local header
-  header=$(od -An -t u8 -N 8 "$1" | tr -d ' ')
-  tail -c +$((9 + header)) "$1" | sha256sum | cut -d ' ' -f 1
-}
 
 epochs_in() { if [ -f "$1/history.csv" ]; then echo $(($(wc -l <"$1/history.csv") - 1)); else echo 0; fi; }
 
