@@ -20,12 +20,13 @@ static ptrdiff_t place_of(const fv_skeleton_rows *rows, size_t i, int dy, int dx
     return (ptrdiff_t)i + dx * (ptrdiff_t)rows->channels;
 }
 
-/* The pixel itself first, then in reading order; only a better one wins. */
+/* The order of kernel/skeleton.h: only a better one wins. */
 static int origin_of(const fv_skeleton_rows *rows, size_t i, bool dilate, float *best) {
     int origin = 4;
     *best = rows->row[1][i];
-    for (int k = 0; k < 9; k++) {
-        int dy = k / 3 - 1, dx = k % 3 - 1;
+    static const int order[] = {3, 5, 1, 0, 2, 7, 6, 8};
+    for (int j = 0; j < 8; j++) {
+        int k = order[j], dy = k / 3 - 1, dx = k % 3 - 1;
         ptrdiff_t at = place_of(rows, i, dy, dx);
         if (at < 0 || (!dilate && dy && dx)) continue;
         float value = rows->row[1 + dy][at];
@@ -61,8 +62,9 @@ static void compare_extreme(const fv_skeleton_rows *rows, bool dilate) {
 static void compare_gather(const fv_skeleton_rows *rows, bool dilate) {
     check_array before = check_random(rows->count, -1, 1, 9), expected = check_copy(&before);
     for (size_t i = 0; i < rows->count; i++) {
-        for (int k = 0; k < 9; k++) {
-            int dy = k / 3 - 1, dx = k % 3 - 1;
+        static const int order[] = {1, 0, 2, 4, 3, 5, 7, 6, 8}; /* of the sum */
+        for (int j = 0; j < 9; j++) {
+            int k = order[j], dy = k / 3 - 1, dx = k % 3 - 1;
             ptrdiff_t at = place_of(rows, i, dy, dx);
             if (at >= 0 && (dilate || !dy || !dx) && rows->origin[1 + dy][at] == 8 - k)
                 expected.data[i] += rows->row[1 + dy][at];
