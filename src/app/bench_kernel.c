@@ -65,6 +65,7 @@ static int second_shapes(const kernel_case *k, fv_shape x, fv_shape *in) {
         in[1] = sample;
         return 2;
     case FV_OP_segmentation_loss:
+    case FV_OP_cldice_loss:
         in[1] = x;
         in[2] = sample;
         return 3;
@@ -87,6 +88,7 @@ static fv_status make_spec(const kernel_case *k, int batch, fv_op_spec *spec) {
                                        .scale = 2,
                                        .weight_bce = 1,
                                        .weight_dice = 1,
+                                       .weight_cldice = 1,
                                        .smooth = 1};
     spec->inputs = second_shapes(k, spec->in[0], spec->in);
     return fv_op_table[k->kind]->infer(spec, k->family);

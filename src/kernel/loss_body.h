@@ -49,6 +49,7 @@ INLINE void add_up(bool focal, fv_real gamma, const fv_real *restrict z, const f
     fv_real *restrict focal_sum = sums + 4 * width;
     memset(sums, 0, FV_LOSS_SUMS * width * sizeof *sums);
     for (size_t r = 0; r < rows; r++, z += width, t += width) {
+#pragma omp simd
         for (size_t c = 0; c < width; c++) {
             fv_real e = exp_minus_abs(z[c]), p = probability_of(z[c], e);
             cross_entropy[c] += cross_entropy_of(z[c], t[c], e);

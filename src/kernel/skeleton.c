@@ -99,32 +99,42 @@ static void open_row(const skeleton_job *job, size_t row) {
     fv_real *opened = job->opened + at, *skeleton = job->skeleton + at;
     const fv_real *image = job->image + at;
     job->kernels->extreme(&rows, true, opened, origin);
-    for (size_t i = 0; i < job->row_count; i++) opened[i] = image[i] > opened[i] ? image[i] - opened[i] : 0;
+    for (size_t i = 0; i < job->row_count; i++) {
+        fv_real taken = image[i] - opened[i];
+        opened[i] = taken > 0 ? taken : 0;
+    }
     if (job->level == 0)
         for (size_t i = 0; i < job->row_count; i++) skeleton[i] = opened[i];
     else
         for (size_t i = 0; i < job->row_count; i++) skeleton[i] += opened[i] * (1 - skeleton[i]);
 }
 
-/* D_j of all levels becomes the product of all other (1 - D_i), or 0 where D_j is 0. */
-static void slope_row(const skeleton_job *job, size_t row) {
-    for (size_t first = 0; first < job->row_count; first += TILE) {
-        size_t count = job->row_count - first < TILE ? job->row_count - first : TILE;
-        fv_real behind[FV_SKELETON_MOST_ITERATIONS + 1][TILE], before[TILE];
-        fv_real *levels = job->trace->slopes + row * job->row_count + first;
-        for (size_t i = 0; i < count; i++) behind[job->levels - 1][i] = before[i] = 1;
-        for (int j = job->levels - 1; j > 0; j--)
-            for (size_t i = 0; i < count; i++)
-                behind[j - 1][i] = behind[j][i] * (1 - levels[(size_t)j * job->plane + i]);
-        for (int j = 0; j < job->levels; j++) {
-            fv_real *slope = levels + (size_t)j * job->plane;
-            for (size_t i = 0; i < count; i++) {
-                fv_real taken = slope[i];
-                slope[i] = taken > 0 ? before[i] * behind[j][i] : 0;
-                before[i] *= 1 - taken;
-            }
+/* D_j of all levels becomes the product of all other (1 - D_i), or 0 where D_j is 0. All is read before anything is
+   written: planes are often a multiple of 4 KiB apart, and loads then wait for the stores of other levels. */
+static void slope_tile(const skeleton_job *job, fv_real *levels, size_t count) {
+    fv_real taken[FV_SKELETON_MOST_ITERATIONS + 1][TILE], behind[FV_SKELETON_MOST_ITERATIONS + 1][TILE];
+    fv_real before[TILE];
+    int last = job->levels - 1;
+    for (int j = last; j >= 0; j--)
+        for (size_t i = 0; i < count; i++) taken[j][i] = levels[(size_t)j * job->plane + i];
+    for (size_t i = 0; i < count; i++) behind[last][i] = before[i] = 1;
+    for (int j = last; j > 0; j--)
+        for (size_t i = 0; i < count; i++) behind[j - 1][i] = behind[j][i] * (1 - taken[j][i]);
+    for (int j = 0; j <= last; j++) {
+        fv_real *slope = levels + (size_t)j * job->plane;
+#pragma omp simd
+        for (size_t i = 0; i < count; i++) {
+            fv_real others = before[i] * behind[j][i]; /* without a condition, so that the loop becomes vectors */
+            slope[i] = taken[j][i] > 0 ? others : 0;
+            before[i] *= 1 - taken[j][i];
         }
     }
+}
+
+static void slope_row(const skeleton_job *job, size_t row) {
+    fv_real *levels = job->trace->slopes + row * job->row_count;
+    for (size_t first = 0; first < job->row_count; first += TILE)
+        slope_tile(job, levels + first, job->row_count - first < TILE ? job->row_count - first : TILE);
 }
 
 void fv_skeleton_run(fv_shape shape, int iterations, const fv_real *image, fv_real *skeleton,

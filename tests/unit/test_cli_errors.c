@@ -142,10 +142,17 @@ static void wrong_overrides(void **state) {
         {"model.encoder_weights=no.safetensors",
          "command line: [model] encoder_weights = no.safetensors: no such file"},
         {"data.manifest=no.csv", "command line: [data] manifest = no.csv: there is no file no.csv"},
+        {"loss.focal_gamma=-1", "[loss] focal_gamma = -1: must be a number from 0"},
+        {"loss.cldice_iterations=51", "[loss] cldice_iterations = 51: must be a whole number from 1 to 50"},
         {"data.phantoms=2", "command line: [data] phantoms = 2: must be a whole number from 8"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "run.dir=never", cases[i][0], QUIET), 2, cases[i][1]);
+    EXPECT_COMPLAINT(FOVEA("train", "tiny.ini", "run.dir=never", "loss.bce=0", "loss.dice=0", QUIET), 2,
+                     "[loss] bce = 0: bce, dice, focal, tversky and cldice can't all be 0");
+    EXPECT_COMPLAINT(
+        FOVEA("train", "tiny.ini", "run.dir=never", "optimizer.l2=1e-4", "optimizer.l2_layers=decodr", QUIET), 2,
+        "[optimizer] l2_layers: the network has no kernel of the name decodr", "fovea inspect");
     assert_false(command_exists("never"));
 }
 

@@ -29,7 +29,8 @@ typedef struct fv_skeleton_trace {
 void fv_skeleton_run(fv_shape shape, int iterations, const fv_real *image, fv_real *skeleton,
                      const fv_skeleton_trace *trace, fv_real *work);
 /* d_image from d_skeleton. work: 2 planes. Where values are equal, the pixel itself takes the gradient, then the
-   neighbours from top left to bottom right; equal values that come from the same pixel make no difference. */
+   neighbours left, right, above, above left, above right, below, below left, below right. Mostly equal values come from
+   one pixel, and it makes no difference. */
 void fv_skeleton_gradient(fv_shape shape, int iterations, const fv_skeleton_trace *trace, const fv_real *d_skeleton,
                           fv_real *d_image, fv_real *work);
 
