@@ -267,7 +267,8 @@ static fv_status predict_all(session *run, const photo_list *list) {
     return conclude(list, done, failed, worst, run->out);
 }
 
-static fv_status predict(session *run, const char *word, char *const *words, int word_count, bool flips) {
+static fv_status predict(session *run, const char *word, char *const *words, int word_count, bool flips,
+                         long memory_mib) {
     char model_path[FV_PATH_MAX];
     photo_list list;
     fv_model *model = NULL;
@@ -285,6 +286,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
     if (status == FV_OK) {
         run->spec = &model->spec;
         fv_predictor_set_flips(run->predictor, flips);
+        fv_predictor_set_memory(run->predictor, (size_t)memory_mib << 20);
         stage_end(&run->times, STAGE_READ_MODEL);
         status = predict_all(run, &list);
     }
@@ -298,11 +300,15 @@ static fv_status predict(session *run, const char *word, char *const *words, int
 fv_status command_predict(int argc, char **argv) {
     session run = {0};
     bool flips = false, done;
+    long memory_mib = 0;
     char **words;
     int word_count;
     const option_spec options[] = {
         {"out", OPTION_TEXT, &run.out, "DIR", "folder for the results (required)", 0, 0},
         {"flips", OPTION_FLAG, &flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+        {"memory", OPTION_INTEGER, &memory_mib, "MIB",
+         "models of vessels: at most this much memory for the network, by smaller windows (default: no limit)", 1,
+         1 << 20},
         {"times", OPTION_FLAG, &run.with_times, NULL, "time by stage, as a table and in the JSON", 0, 0},
     };
     const command_line line = {
@@ -317,12 +323,12 @@ fv_status command_predict(int argc, char **argv) {
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
         "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",
         options,
-        3};
+        4};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count < 2)
         return fv_fail(FV_BAD_INPUT, "give a model and at least one photograph or folder; see fovea predict --help");
     if (!run.out) return fv_fail(FV_BAD_INPUT, "say where the results should go: --out DIR");
     stop_on_signals();
-    return predict(&run, words[0], words + 1, word_count - 1, flips);
+    return predict(&run, words[0], words + 1, word_count - 1, flips, memory_mib);
 }

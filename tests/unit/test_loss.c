@@ -90,7 +90,7 @@ static void bench_make(bench *b, const fv_loss_settings *settings, bool soft) {
     b->logits = fv_graph_input(&b->graph, "logits", shape, true);
     b->target = fv_graph_input(&b->graph, "target", shape, false);
     b->valid = fv_graph_input(&b->graph, "valid", (fv_shape){N, 1, 1, C}, false);
-    b->loss = fv_loss_add(&b->graph, "loss", settings, b->logits, b->target, b->valid);
+    b->loss = fv_loss_add(&b->graph, "loss", settings, 1, b->logits, b->target, b->valid);
     assert_int_equal(fv_params_allocate(&b->params, 0), FV_OK);
     assert_int_equal(fv_plan_make(&b->graph, FV_PLAN_TRAIN, NULL, 0, b->loss, &b->plan), FV_OK);
     fill(fv_plan_data(b->plan, b->logits), fv_plan_data(b->plan, b->target), fv_plan_data(b->plan, b->valid), soft);
