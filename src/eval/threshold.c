@@ -7,6 +7,8 @@
 
 enum { LOWEST = 5, HIGHEST = 95, HUNDREDTHS = 100 };
 
+static const double as_good = 0.002; /* of Dice: less than choosing on a few photographs moves it */
+
 typedef struct chooser {
     fv_case_source source;
     fv_levels *levels;                       /* of one class of one photograph */
@@ -40,21 +42,23 @@ static fv_status add_record(void *context, int r) {
     return status;
 }
 
-/* Of equals the one nearest 0.5, then the lower. */
-static int best_of(const double *dice) {
-    int best = HUNDREDTHS / 2;
-    for (int away = 1; away <= HUNDREDTHS / 2 - LOWEST; away++) {
+/* Dice is flat round its best: of those that are as good the one nearest 0.5, then the lower. What a few photographs
+   say beyond that does not hold for others. */
+static int best_of(const double *dice, int count) {
+    double most = 0;
+    for (int t = LOWEST; t <= HIGHEST; t++) most = fmax(most, dice[t]);
+    for (int away = 0; away <= HUNDREDTHS / 2 - LOWEST; away++) {
         int lower = HUNDREDTHS / 2 - away, upper = HUNDREDTHS / 2 + away;
-        if (dice[lower] > dice[best]) best = lower;
-        if (dice[upper] > dice[best]) best = upper;
+        if (dice[lower] >= most - as_good * count) return lower;
+        if (dice[upper] >= most - as_good * count) return upper;
     }
-    return best;
+    return HUNDREDTHS / 2;
 }
 
 static void choose(const chooser *all, fv_threshold_choice *choice) {
     *choice = (fv_threshold_choice){0};
     for (int c = 0; c < all->source.spec->classes; c++) {
-        int best = best_of(all->dice[c]);
+        int best = best_of(all->dice[c], all->count[c]);
         choice->count[c] = all->count[c];
         choice->dice[c] = all->count[c] ? all->dice[c][best] / all->count[c] : NAN;
         choice->threshold[c] = all->count[c] ? (double)best / HUNDREDTHS : all->source.spec->thresholds[c];
