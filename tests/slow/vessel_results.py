@@ -21,7 +21,7 @@ IN_DOMAIN = {  # runs by the set they are tested on
 }
 CROSS = {  # one run a training set
     "without scale normalisation": {"drive": "vessel_native_drive", "chase_db1": "vessel_native_chase", "hrf": "vessel_native_hrf"},
-    "with it": {"drive": "vessel_cross_drive", "chase_db1": "vessel_cross_chase", "hrf": "vessel_cross_hrf"},
+    "with it": {"drive": "vessel_unet_drive", "chase_db1": "vessel_unet_chase", "hrf": "vessel_cross_hrf"},
 }
 ALL = "vessel_all"
 
@@ -178,7 +178,7 @@ def cross():
             others = [s for s in SETS if s != own]
             dice = {s: f["classes"]["vessel"]["dice"]["mean"] for s, f in cross_figures(run, others).items()}
             found += dice.values()
-            print(f"| {SETS[own]} ({run}) | " + " | ".join(f"{dice[s]:.4f}" if s in dice else "own" for s in SETS) + " |")
+            print(f"| {SETS[own]} ({run}, {minutes(run):.1f} minutes) | " + " | ".join(f"{dice[s]:.4f}" if s in dice else "own" for s in SETS) + " |")
         if found:
             print(f"\nDice: lowest {min(found):.4f}, mean {sum(found) / len(found):.4f} of {len(found)}.")
         missing(runs.values())
@@ -199,6 +199,24 @@ def density_row(title, n, d):
           f"| {number(d['relative_bias'] and 100 * d['relative_bias'], '+.1f')} % | {number(d['mae'])} |")
 
 
+def pooled():
+    """The first run of each set, all test photographs together: what varies between cameras and groups counts too."""
+    pairs = []
+    for name, runs in IN_DOMAIN.items():
+        if not there(runs[0]):
+            return
+        _, folder = evaluate(runs[0], "test", "--split", "test")
+        with open(folder / "images.csv", newline="") as stream:
+            pairs += [(float(row["vessel_density"]), float(row["vessel_density_truth"])) for row in csv.DictReader(stream)]
+    x, y = zip(*pairs)
+    n, mx, my = len(x), sum(x) / len(x), sum(y) / len(y)
+    vx, vy = sum((a - mx) ** 2 for a in x) / n, sum((b - my) ** 2 for b in y) / n
+    both = sum((a - mx) * (b - my) for a, b in pairs) / n
+    density_row("U-Nets, test photographs of the three sets together", n,
+                {"ccc": 2 * both / (vx + vy + (mx - my) ** 2), "r": both / (vx * vy) ** 0.5, "bias": mx - my, "relative_bias": (mx - my) / my,
+                 "mae": sum(abs(a - b) for a, b in pairs) / n})
+
+
 def density():
     print("\n## Vessel density\n\nPredicted against expert masks (vessel px / FOV px), the photographs of the tables above.\n")
     print("| run, set | n | concordance | r | bias | relative bias | MAE |\n|---|---|---|---|---|---|---|")
@@ -210,6 +228,7 @@ def density():
             density_row(f"{run}, {SETS[name]} test", f["n"], f["vessel_density"])
         if second:
             density_row(f"second reader, {SETS[name]} test", second["n"], second)
+    pooled()
     if there(ALL):
         for name, f in own_test_by_set(ALL).items():
             density_row(f"{ALL}, {SETS[name]} test", f["n"], f["vessel_density"])
@@ -222,7 +241,7 @@ def commands():
     runs = [r for names in IN_DOMAIN.values() for r in names] + [r for names in CROSS.values() for r in names.values()] + [ALL]
     for run in filter(there, runs):
         print(f"fovea train RUNS/{run}/config.ini    # a run's config.ini holds all settings in force\nfovea eval RUNS/{run} --split test")
-    print("fovea eval RUNS/vessel_cross_drive --on chase_db1,hrf --split all\nRUNS=... FOVEA_DATA=... make vessel-results\n```")
+    print("fovea eval RUNS/vessel_unet_drive --on chase_db1,hrf --split all\nRUNS=... FOVEA_DATA=... make vessel-results\n```")
 
 
 def cpu():
