@@ -41,9 +41,9 @@ static void classes_from_config(fv_config *config, fv_model_spec *spec) {
     for (int c = 0; c < spec->classes; c++) spec->thresholds[c] = threshold;
 }
 
-static void enhance_from_config(fv_config *config, bool vessels, fv_enhance *enhance) {
+static void enhance_from_config(fv_config *config, fv_enhance *enhance) {
     *enhance = fv_enhance_standard();
-    const char *steps = fv_config_text(config, "preprocess", "enhance", vessels ? "green local" : "lab_clahe");
+    const char *steps = fv_config_text(config, "preprocess", "enhance", "lab_clahe");
     if (fv_enhance_parse(steps, enhance) != FV_OK)
         fv_config_complain(
             config, "preprocess", "enhance",
@@ -69,7 +69,7 @@ static void preprocess_from_config(fv_config *config, const fv_model_spec *spec,
     bool cut = pre->fit == FV_FIT_FOV || pre->fit == FV_FIT_NATIVE;
     pre->windows = fv_config_flag(config, "preprocess", "windows", cut);
     pre->tile = (int)fv_config_integer(config, "preprocess", "tile", 512, 0, 4096);
-    enhance_from_config(config, vessels, &pre->enhance);
+    enhance_from_config(config, &pre->enhance);
     int standard = spec->convention == FV_CONVENTION_KERAS ? FV_NORMALISE_SIGNED : FV_NORMALISE_IMAGENET;
     pre->normalise = (fv_normalise)fv_config_choice(config, "preprocess", "normalise", standard, fv_normalise_names);
 }
