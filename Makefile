@@ -115,7 +115,10 @@ slow: all ## what takes minutes: overfitting, killing and resuming; writes docs/
 results: all ## the accuracy tables of docs/results/od_oc.md (needs Drishti-GS below FOVEA_DATA, ImageNet weights in FOVEA_WEIGHTS)
 	@BUILD=$(BUILD) tests/slow/od_oc_results.sh
 
-.PHONY: vessel-results
+.PHONY: vessel-results vessel-phantoms
+vessel-phantoms: all ## the four vessel networks trained on phantoms: docs/results/vessel_phantoms.md
+	@BUILD=$(BUILD) tests/slow/vessel_phantoms.sh
+
 vessel-results: all ## the tables of docs/results/vessels.md from the trained runs in RUNS (drive, chase_db1, hrf below FOVEA_DATA)
 	@BUILD=$(BUILD) tests/slow/vessel_results.sh
 
