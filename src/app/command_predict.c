@@ -154,7 +154,9 @@ static fv_status read_photo(prediction *p) {
 static fv_status find_masks(const session *run, prediction *p) {
     fv_probability_map map;
     fv_work work;
-    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, NULL, &work));
+    bool vessels = fv_model_class(run->spec, "vessel") >= 0;
+    if (vessels || fv_preprocess_needs_fov(&run->spec->preprocess)) FV_TRY(fv_fov_find(&p->photo, &p->field));
+    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, p->field.data ? &p->field : NULL, &work));
     stage_end(&p->times, STAGE_ENHANCE);
     fv_status status = fv_predict_work(run->predictor, &work, &map);
     fv_work_free(&work);
@@ -163,15 +165,12 @@ static fv_status find_masks(const session *run, prediction *p) {
     return fv_predict_masks(run->spec, &map, p->photo.width, p->photo.height, p->masks);
 }
 
-/* Of the field of view found in the photograph; a disc that the model finds is no part of it. */
+/* Inside the field of view; a disc that the model finds is no part of it. */
 static fv_status measure_vessels(prediction *p, const fv_image *vessels, const fv_image *disc) {
-    fv_image field;
     const fv_vessel_disc found = {.mask = disc};
     const bool has_disc = disc && fv_mask_count(disc) > 0;
-    FV_TRY(fv_fov_find(&p->photo, &field));
     fv_status status =
-        fv_vessels_measure(vessels, &field, has_disc ? &found : NULL, FV_SCALE_UNKNOWN, &p->vessels, &p->vessel_map);
-    fv_image_free(&field);
+        fv_vessels_measure(vessels, &p->field, has_disc ? &found : NULL, FV_SCALE_UNKNOWN, &p->vessels, &p->vessel_map);
     p->has_vessels = status == FV_OK;
     return status;
 }
@@ -179,7 +178,7 @@ static fv_status measure_vessels(prediction *p, const fv_image *vessels, const f
 static fv_status analyse(const session *run, prediction *p) {
     FV_TRY(read_photo(p));
     stage_end(&p->times, STAGE_DECODE);
-    FV_TRY(find_masks(run, p));
+    FV_TRY(fv_fail_about(find_masks(run, p), p->path));
     stage_end(&p->times, STAGE_MASKS);
     int disc = fv_model_class(run->spec, "disc"), cup = fv_model_class(run->spec, "cup");
     p->has_cdr = disc >= 0 && cup >= 0;
@@ -210,6 +209,7 @@ static fv_status predict_photo(session *run, const char *path) {
         fv_log_info("%s: %s", path, p.has_cdr ? "no disc found" : "done");
     for (int i = STAGE_FIRST_OF_PHOTO; i < STAGE_COUNT; i++) run->times.ms[i] += p.times.ms[i];
     fv_image_free(&p.photo);
+    fv_image_free(&p.field);
     fv_masks_free(p.masks, FV_MAX_CLASSES);
     fv_vessel_map_free(&p.vessel_map);
     return status;

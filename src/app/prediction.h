@@ -10,8 +10,8 @@
 typedef struct prediction {
     const char *path;
     char stem[256];
-    fv_image photo, masks[FV_MAX_CLASSES];
-    bool has_cdr, has_vessels; /* what the model's classes allow */
+    fv_image photo, field, masks[FV_MAX_CLASSES]; /* field: of view, data NULL where nothing asks for it */
+    bool has_cdr, has_vessels;                    /* what the model's classes allow */
     fv_cdr cdr;
     fv_vessels vessels;
     fv_vessel_map vessel_map;

@@ -18,6 +18,11 @@ fv_status fv_fail(fv_status code, const char *format, ...) {
     return code;
 }
 
+fv_status fv_fail_about(fv_status status, const char *path) {
+    if (status != FV_BAD_INPUT || strstr(sentence, path)) return status;
+    return fv_fail(status, "%s: %s", path, sentence);
+}
+
 fv_status fv_fail_memory(const char *what, unsigned long long bytes) {
     return fv_fail(FV_NO_RESOURCE,
                    "not enough memory for %s: %.1f MiB could not be reserved; close other programs or ask for less "

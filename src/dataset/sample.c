@@ -1,7 +1,6 @@
 /* One photograph with its masks, read and brought to work size. */
 #include "fovea/dataset/loader.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "fovea/image/image_file.h"
@@ -65,14 +64,6 @@ static fv_status fit_mask(const char *path, const fv_image *photo, const char *p
     return status;
 }
 
-/* What fv_preprocess_enhance() says without the photograph's name. */
-static fv_status name_photo(fv_status status, const char *path) {
-    char sentence[1024];
-    if (status != FV_BAD_INPUT || strstr(fv_error(), path)) return status;
-    snprintf(sentence, sizeof sentence, "%s", fv_error());
-    return fv_fail(status, "%s: %s", path, sentence);
-}
-
 static fv_status read_work(const fv_record *source, const fv_image *photo, const fv_preprocess *preprocess,
                            int mask_threshold, fv_work *work) {
     fv_image fov = {0};
@@ -80,7 +71,7 @@ static fv_status read_work(const fv_record *source, const fv_image *photo, const
     if (known) FV_TRY(read_mask(source->fov, photo, source->fundus, mask_threshold, false, &fov));
     fv_status status = fv_preprocess_enhance(preprocess, photo, known ? &fov : NULL, work);
     fv_image_free(&fov);
-    return name_photo(status, source->fundus);
+    return fv_fail_about(status, source->fundus);
 }
 
 fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,

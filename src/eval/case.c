@@ -66,6 +66,7 @@ fv_status fv_case_read(const fv_case_source *source, int r, fv_eval_case *images
     for (int c = 0; c < source->spec->classes && status == FV_OK; c++) status = read_readers(source, record, c, images);
     if (status == FV_OK)
         status = fv_predict_photo(source->predictor, &images->photo, images->fov.data ? &images->fov : NULL, map);
+    (void)fv_fail_about(status, record->fundus);
     if (status != FV_OK) fv_eval_case_free(images);
     return status;
 }

@@ -55,6 +55,18 @@ static void sentence_is_cut_and_may_quote_itself(void **state) {
     assert_string_equal(fv_error(), "outer: inner");
 }
 
+static void a_sentence_names_its_file_once(void **state) {
+    (void)state;
+    fv_fail(FV_BAD_INPUT, "all of it is black");
+    assert_int_equal(fv_fail_about(FV_BAD_INPUT, "a.png"), FV_BAD_INPUT);
+    assert_string_equal(fv_error(), "a.png: all of it is black");
+    fv_fail_about(FV_BAD_INPUT, "a.png");
+    assert_string_equal(fv_error(), "a.png: all of it is black");
+    fv_fail(FV_NO_RESOURCE, "no memory");
+    assert_int_equal(fv_fail_about(FV_NO_RESOURCE, "a.png"), FV_NO_RESOURCE);
+    assert_string_equal(fv_error(), "no memory");
+}
+
 static void memory_failure_names_what_and_how_much(void **state) {
     (void)state;
     assert_int_equal(fv_fail_memory("the plan", 3u << 20), FV_NO_RESOURCE);
@@ -391,6 +403,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sentence_belongs_to_its_thread),
         cmocka_unit_test(sentence_is_cut_and_may_quote_itself),
+        cmocka_unit_test(a_sentence_names_its_file_once),
         cmocka_unit_test(memory_failure_names_what_and_how_much),
         cmocka_unit_test(sizes_multiply_checked),
         cmocka_unit_test(blocks_are_aligned_and_zero),

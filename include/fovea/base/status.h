@@ -15,6 +15,9 @@ typedef enum fv_status {
    (file, line, field), what was expected and how to mend it; no trailing newline. Up to 1023 bytes are kept. */
 fv_status fv_fail(fv_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Returns `status`; puts "path: " before the sentence of a FV_BAD_INPUT that does not name the file yet. */
+fv_status fv_fail_about(fv_status status, const char *path);
+
 /* FV_NO_RESOURCE for a failed allocation of `bytes` needed for `what`. */
 fv_status fv_fail_memory(const char *what, unsigned long long bytes);
 
