@@ -113,7 +113,7 @@ static fv_status measure_photo(session *run, const char *path) {
     vessel_row *row = &run->rows[run->count];
     *row = (vessel_row){0};
     fv_path_stem(path, row->stem, sizeof row->stem);
-    const fv_status status = measure_masks(run, path, &masks, row);
+    const fv_status status = fv_fail_about(measure_masks(run, path, &masks, row), path);
     fv_image_free(&masks.vessels);
     fv_image_free(&masks.field);
     fv_image_free(&masks.disc);

@@ -182,9 +182,10 @@ static fv_status analyse(const session *run, prediction *p) {
     stage_end(&p->times, STAGE_MASKS);
     int disc = fv_model_class(run->spec, "disc"), cup = fv_model_class(run->spec, "cup");
     p->has_cdr = disc >= 0 && cup >= 0;
-    if (p->has_cdr) FV_TRY(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr));
+    if (p->has_cdr) FV_TRY(fv_fail_about(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr), p->path));
     int vessel = fv_model_class(run->spec, "vessel");
-    if (vessel >= 0) FV_TRY(measure_vessels(p, &p->masks[vessel], disc >= 0 ? &p->masks[disc] : NULL));
+    const fv_image *found_disc = disc >= 0 ? &p->masks[disc] : NULL;
+    if (vessel >= 0) FV_TRY(fv_fail_about(measure_vessels(p, &p->masks[vessel], found_disc), p->path));
     stage_end(&p->times, STAGE_MEASURES);
     return FV_OK;
 }

@@ -178,10 +178,9 @@ static fv_status check_settings(const fv_manifest *manifest, const int *records,
         return fv_fail(FV_BAD_INPUT, "%d windows of each photograph: at least 1 is needed, and fewer than %d",
                        settings->windows_per_photo, INT_MAX / count);
     }
-    if (settings->preprocess.size < 1 || fv_preprocess_check(&settings->preprocess) != FV_OK) {
-        return fv_fail(FV_BAD_INPUT, "an input of %d px sampled from %d px: both sides must be positive",
-                       settings->preprocess.size, settings->preprocess.work_size);
-    }
+    if (settings->preprocess.size < 1)
+        return fv_fail(FV_BAD_INPUT, "an input of %d px: the side must be positive", settings->preprocess.size);
+    FV_TRY(fv_preprocess_check(&settings->preprocess));
     for (int i = 0; i < count; i++) {
         if (records[i] >= 0 && records[i] < manifest->count) continue;
         return fv_fail(FV_BAD_INPUT, "record %d is outside the manifest of %d photographs", records[i],

@@ -41,8 +41,7 @@ static fv_status read_fov(const fv_case_source *source, const fv_record *record,
     int threshold = source->settings->mask_threshold, vessel = fv_model_class(source->spec, "vessel");
     FV_TRY(read_mask(record->fov, &images->photo, record->fundus, threshold, &images->fov));
     if (vessel < 0 || !mask_path(source, record, vessel)[0]) return FV_OK;
-    if (!images->fov.data && fv_fov_find(&images->photo, &images->fov) != FV_OK)
-        return fv_fail(FV_BAD_INPUT, "%s: %s", record->fundus, fv_error());
+    if (!images->fov.data) FV_TRY(fv_fov_find(&images->photo, &images->fov));
     if (fv_mask_count(&images->fov) > 0) return FV_OK;
     return fv_fail(FV_BAD_INPUT,
                    "%s: the field of view is empty, vessels can't be counted in it; expected a mask with "

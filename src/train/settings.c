@@ -45,11 +45,7 @@ static void enhance_from_config(fv_config *config, fv_enhance *enhance) {
     *enhance = fv_enhance_standard();
     const char *steps = fv_config_text(config, "preprocess", "enhance", "lab_clahe");
     if (fv_enhance_parse(steps, enhance) != FV_OK)
-        fv_config_complain(
-            config, "preprocess", "enhance",
-            "%s; the steps are green, clahe, lab_clahe, unsharp, stretch, fov, standardise and local, or "
-            "none",
-            fv_error());
+        fv_config_complain(config, "preprocess", "enhance", "%s", fv_error());
     enhance->clahe_clip = fv_config_number(config, "preprocess", "clahe_clip", enhance->clahe_clip, 0.01, 1000);
     enhance->clahe_tiles = (int)fv_config_integer(config, "preprocess", "clahe_tiles", enhance->clahe_tiles, 1, 64);
     enhance->unsharp_amount = fv_config_number(config, "preprocess", "unsharp_amount", enhance->unsharp_amount, 0, 10);
@@ -210,7 +206,11 @@ fv_status fv_train_settings_from_config(fv_config *config, fv_train_settings *s)
     loss_from_config(config, &s->loss);
     loop_from_config(config, s);
     if (fv_model_spec_check(&s->model) == FV_OK) return FV_OK;
-    FV_TRY(fv_config_check(config)); /* values out of range were told apart before; what is left is the size */
+    FV_TRY(
+        fv_config_check(config)); /* values out of range were told apart before; what is left are sides and the fit */
     fv_model_spec_check(&s->model);
-    return fv_config_complain(config, "preprocess", "size", "%s", fv_error());
+    const char *key = strstr(fv_error(), "the tile")        ? "tile"
+                      : strstr(fv_error(), "windows = yes") ? "windows"
+                                                            : "size";
+    return fv_config_complain(config, "preprocess", key, "%s", fv_error());
 }

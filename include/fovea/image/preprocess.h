@@ -18,7 +18,7 @@
 #include "fovea/image/enhance.h"
 #include "fovea/image/resize.h"
 
-#define FV_PREPROCESS_MAX_SIZE 8192 /* px, of work_size and size */
+#define FV_PREPROCESS_MAX_SIZE 8192 /* px, of work_size, fov_diameter and a field at its own scale */
 
 typedef enum fv_fit { FV_FIT_LETTERBOX, FV_FIT_STRETCH, FV_FIT_FOV, FV_FIT_NATIVE } fv_fit;
 typedef enum fv_normalise {

@@ -33,7 +33,8 @@ typedef struct fv_probability_map {
 
    A model of windows is run on windows of its tile's side (or, with tile 0, one that holds all), in rows and columns
    spread evenly so that neighbours overlap by a quarter at least. Where they do, the mean is taken with weights that
-   fall smoothly to each window's rim (a squared sine over the overlap). Pixels outside the field get 0. */
+   fall smoothly to each window's rim (a squared sine over the overlap). Pixels outside the field
+   get 0 where the fit or a step of enhancement looks at it. */
 fv_status fv_predict_photo(fv_predictor *predictor, const fv_image *photo, const fv_image *fov,
                            fv_probability_map *map);
 /* The same from a photograph at work size (fv_preprocess_enhance()). */

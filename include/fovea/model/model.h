@@ -67,7 +67,8 @@ int fv_model_step(const fv_model_spec *spec);
    replaced by the network's default. */
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
 void fv_model_free(fv_model *model);
-/* Builds the network on `input` {N, size, size, 3}; the result are logits {N, size, size, classes}. Input sides must be
+/* Builds the network on `input` {N, height, width, 3}; the result are logits {N, height, width,
+   classes}. Input sides must be
    multiples of fv_model_step().
    *auxiliary (may be NULL) receives further logits of the same shape that training is to supervise too: wnet's first
    U-Net's; FV_NO_VALUE for the other networks. */
