@@ -165,8 +165,8 @@ static fv_status measure_all(session *run, const photo_list *list) {
         failed += status != FV_OK;
         if (status > worst) worst = status;
     }
-    if (stop_requested()) return FV_INTERRUPTED;
     if (run->count > 0) FV_TRY(write_results(run));
+    if (stop_requested()) return FV_INTERRUPTED;
     if (failed && list->count > 1)
         return fv_fail(worst, "%d of %d masks failed, see the warnings above", failed, list->count);
     return worst;
@@ -174,6 +174,8 @@ static fv_status measure_all(session *run, const photo_list *list) {
 
 static fv_status check_options(const session *run, int word_count) {
     if (word_count < 1) return fv_fail(FV_BAD_INPUT, "give at least one mask or folder; see fovea measure --help");
+    if (run->csv && run->json && strcmp(run->csv, "-") == 0 && strcmp(run->json, "-") == 0)
+        return fv_fail(FV_BAD_INPUT, "--csv - and --json - both go to standard output; give one of them a file");
     if (!isnan(run->um_per_px) && !isnan(run->degrees))
         return fv_fail(FV_BAD_INPUT, "--um-per-px and --fov-degrees both say the scale; give one of them");
     if (!isnan(run->axial_length_mm) && isnan(run->degrees))

@@ -100,6 +100,7 @@ static void print_row(FILE *stream, const measured_set *set, const fv_model_spec
     const fv_agreement *density = &set->evaluation.density;
     bool vessel = strcmp(spec->class_names[c], "vessel") == 0;
     if (vessel && isfinite(density->ccc)) fprintf(stream, "  %.3f", density->ccc);
+    if (vessel && !isfinite(density->ccc)) fprintf(stream, "      -");
     if (vessel && isfinite(density->relative_bias)) fprintf(stream, "  %+.1f %%", 100 * density->relative_bias);
     fputc('\n', stream);
 }

@@ -172,7 +172,7 @@ fv_status fv_manifest_split(fv_manifest *manifest, int first, const fv_split_set
     int val_wanted = no_val ? rows_wanted(train, settings->val_count, val) : 0;
     if (train > 0 && settings->test_count > 0 && test_wanted >= train)
         return complain_count(manifest, first, "test_count", test_wanted, "test", train);
-    int left = settings->test_count > 0 ? train - test_wanted : train;
+    int left = train - test_wanted;
     if (train > 0 && settings->val_count > 0 && val_wanted >= left)
         return complain_count(manifest, first, "val_count", val_wanted, "validation", left);
     if (test_wanted > 0) FV_TRY(move_rows(manifest, first, test_wanted, FV_SPLIT_TEST, settings->seed));
