@@ -11,9 +11,9 @@ SANITIZE ?=
 CONFIG ?= od_oc.ini
 ARGS ?=
 
-PACKAGES := openblas stb libtiff-4 libjpeg libdeflate inih libcjson cairo libexif cmocka
+PACKAGES := openblas stb libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c cmocka
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif 2>/dev/null) -lgif -lcsv
+PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c 2>/dev/null) -lgif -lcsv
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
@@ -161,7 +161,19 @@ $(BUILD)/generated/revision.h: FORCE
 	@printf '#define FV_REVISION "%s"\n' "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
-$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES))
+# The published ONNX schema, from Debian's libonnx-dev, as C.
+ONNX_PROTO ?= /usr/include/onnx/onnx.proto
+$(BUILD)/generated/onnx.pb-c.c: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	@protoc-c --c_out=$(@D) -I$(dir $<) $(notdir $<)
+
+$(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c
+	@mkdir -p $(@D)
+	@$(CC) $(ALL_CFLAGS) -w $(PKG_CFLAGS) -c $< -o $@
+
+$(call object,$(wildcard src/exchange/*.c)): | $(BUILD)/generated/onnx.pb-c.c
+
+$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
 	@ar rcs $@ $^
 

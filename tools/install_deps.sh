@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that fovea is built from, only those that are missing.
 packages="gcc make pkg-config git ca-certificates python3 libc6-dev libopenblas-dev libstb-dev libjpeg-dev libdeflate-dev libtiff-dev libgif-dev
-libinih-dev libcjson-dev libcairo2-dev libexif-dev libcsv-dev libcmocka-dev fonts-dejavu-core"
+libinih-dev libcjson-dev libcairo2-dev libexif-dev libcsv-dev libcmocka-dev fonts-dejavu-core
+g++ libhdf5-dev libzip-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libonnx-dev libflatbuffers-dev flatbuffers-compiler"
 command -v dpkg-query >/dev/null 2>&1 || {
     echo "make deps knows Debian and Ubuntu; install the equivalents of: $packages" >&2
     exit 0
