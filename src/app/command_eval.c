@@ -13,6 +13,7 @@ typedef struct eval_arguments {
     option_list columns;
     long mask_threshold; /* -1: not given */
     double threshold;    /* of all classes; -1: the model's */
+    double degrees;      /* that the camera of the table sees; 0: not given */
     bool flips, choose_threshold;
 } eval_arguments;
 
@@ -32,7 +33,7 @@ static fv_status parse_split(const char *text, fv_split standard, fv_split *spli
 }
 
 static fv_status read_manifest(const eval_arguments *a, const fv_model_spec *spec, fv_manifest *manifest) {
-    fv_manifest_source source = {.csv = a->manifest, .root = a->root};
+    fv_manifest_source source = {.csv = a->manifest, .root = a->root, .fov_degrees = a->degrees};
     for (int i = 0; i < a->columns.count; i++) FV_TRY(fv_manifest_source_column(&source, spec, a->columns.items[i]));
     fv_manifest_init(manifest, spec);
     return fv_manifest_append(manifest, &source);
@@ -124,9 +125,10 @@ static fv_status eval(const eval_arguments *a, const char *word) {
 /* Options that do not go together. */
 static fv_status check_combination(const eval_arguments *a) {
     bool table = a->manifest || a->on;
-    if (!a->manifest && (a->root || (!a->on && (a->columns.count > 0 || a->mask_threshold >= 0))))
-        return fv_fail(FV_BAD_INPUT, "--root, --column and --mask-threshold say how to read a table: give --manifest "
-                                     "FILE.csv too, or leave them out");
+    if (!a->manifest && (a->root || a->degrees > 0 || (!a->on && (a->columns.count > 0 || a->mask_threshold >= 0))))
+        return fv_fail(FV_BAD_INPUT,
+                       "--root, --fov-degrees, --column and --mask-threshold say how to read a table: give --manifest "
+                       "FILE.csv too, or leave them out");
     if (a->manifest && a->on) return fv_fail(FV_BAD_INPUT, "give --manifest or --on, not both");
     if (a->choose_threshold && (table || a->threshold >= 0))
         return fv_fail(FV_BAD_INPUT, "--choose-threshold takes the run's own validation photographs: leave --manifest, "
@@ -146,7 +148,12 @@ fv_status command_eval(int argc, char **argv) {
         {"manifest", OPTION_TEXT, &a.manifest, "CSV",
          "measure on the photographs of this table instead of the run's own", 0, 0},
         {"on", OPTION_TEXT, &a.on, "A,B,...",
-         "measure on several sets in one go: tables, or folders with an index.csv, here or below FOVEA_DATA", 0, 0},
+         "measure on several sets in one go: tables, or folders with an index.csv, here or below FOVEA_DATA; A:45 says "
+         "that A's camera sees 45 degrees",
+         0, 0},
+        {"fov-degrees", OPTION_NUMBER, &a.degrees, "D",
+         "of --manifest: the angle that the camera sees, where the table does not say (column fov_degrees)",
+         FV_FOV_DEGREES_MIN, FV_FOV_DEGREES_MAX},
         {"root", OPTION_TEXT, &a.root, "DIR", "folder of the table's relative paths (default: the table's)", 0, 0},
         {"column", OPTION_LIST, &a.columns, "A=B", "the column for fundus, od, oc, bv, fov, split ... is called B", 0,
          0},
@@ -174,7 +181,7 @@ fv_status command_eval(int argc, char **argv) {
         "  fovea eval runs/od_oc --split test\n"
         "  fovea eval runs/od_oc/best.safetensors --manifest other/index.csv --json -\n"
         "  fovea eval runs/od_oc --manifest table.csv --root photos --column fundus=image_path --column od=od_path\n"
-        "  fovea eval runs/vessels --on drive,chase_db1,hrf --out cross",
+        "  fovea eval runs/vessels --on drive:45,chase_db1:30,hrf:60 --out cross",
         options,
         sizeof options / sizeof *options};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));

@@ -50,8 +50,9 @@ static void print_preprocess(const fv_preprocess *p) {
     char steps[FV_ENHANCE_TEXT];
     fv_enhance_text(enhance, steps);
     printf("preprocess    %s", fv_fit_names[p->fit]);
-    if (p->fit == FV_FIT_FOV)
-        printf(" of %d px", p->fov_diameter);
+    if (p->fit == FV_FIT_FOV) printf(" of %d px", p->fov_diameter);
+    if (p->fit == FV_FIT_FOV && p->fov_degrees > 0)
+        printf(" at %g degrees", p->fov_degrees);
     else if (p->fit != FV_FIT_NATIVE)
         printf(" into %dx%d", p->work_size, p->work_size);
     printf(", %s", steps);

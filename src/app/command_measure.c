@@ -74,13 +74,10 @@ static fv_status read_companion(const char *word, const char *option, const char
 }
 
 static fv_status find_scale(const session *run, const fv_image *field, fv_scale *scale) {
-    fv_box box;
     *scale = FV_SCALE_UNKNOWN;
     if (!isnan(run->um_per_px)) *scale = (fv_scale){run->um_per_px, FV_SCALE_USER};
     if (isnan(run->degrees)) return FV_OK;
-    if (!fv_mask_box(field, &box)) return fv_fail(FV_BAD_INPUT, "the mask of the field of view is empty");
-    const int across = box.x1 - box.x0 + 1, down = box.y1 - box.y0 + 1; /* cameras cut the circle above and below */
-    return fv_scale_from_field(run->degrees, run->axial_length_mm, across > down ? across : down, scale);
+    return fv_scale_from_field_mask(run->degrees, run->axial_length_mm, field, scale);
 }
 
 static fv_status draw(const session *run, const vessel_row *row, const fv_image *mask, const fv_vessel_map *map) {

@@ -25,6 +25,7 @@
 typedef struct session {
     const fv_model_spec *spec;
     fv_predictor *predictor;
+    double degrees;  /* that the camera sees, NAN where not given */
     const char *out; /* folder */
     bool with_times;
     stage_times times; /* before the first photograph, then the sum over all */
@@ -156,7 +157,8 @@ static fv_status find_masks(const session *run, prediction *p) {
     fv_work work;
     bool vessels = fv_model_class(run->spec, "vessel") >= 0;
     if (vessels || fv_preprocess_needs_fov(&run->spec->preprocess)) FV_TRY(fv_fov_find(&p->photo, &p->field));
-    FV_TRY(fv_preprocess_enhance(&run->spec->preprocess, &p->photo, p->field.data ? &p->field : NULL, &work));
+    const fv_preprocess of_camera = fv_preprocess_for_camera(&run->spec->preprocess, run->degrees);
+    FV_TRY(fv_preprocess_enhance(&of_camera, &p->photo, p->field.data ? &p->field : NULL, &work));
     stage_end(&p->times, STAGE_ENHANCE);
     fv_status status = fv_predict_work(run->predictor, &work, &map);
     fv_work_free(&work);
@@ -166,11 +168,13 @@ static fv_status find_masks(const session *run, prediction *p) {
 }
 
 /* Inside the field of view; a disc that the model finds is no part of it. */
-static fv_status measure_vessels(prediction *p, const fv_image *vessels, const fv_image *disc) {
+static fv_status measure_vessels(prediction *p, double degrees, const fv_image *vessels, const fv_image *disc) {
+    fv_scale scale = FV_SCALE_UNKNOWN;
     const fv_vessel_disc found = {.mask = disc};
     const bool has_disc = disc && fv_mask_count(disc) > 0;
+    if (degrees <= FV_SCALE_DEGREES_MAX) FV_TRY(fv_scale_from_field_mask(degrees, NAN, &p->field, &scale));
     fv_status status =
-        fv_vessels_measure(vessels, &p->field, has_disc ? &found : NULL, FV_SCALE_UNKNOWN, &p->vessels, &p->vessel_map);
+        fv_vessels_measure(vessels, &p->field, has_disc ? &found : NULL, scale, &p->vessels, &p->vessel_map);
     p->has_vessels = status == FV_OK;
     return status;
 }
@@ -185,7 +189,7 @@ static fv_status analyse(const session *run, prediction *p) {
     if (p->has_cdr) FV_TRY(fv_fail_about(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr), p->path));
     int vessel = fv_model_class(run->spec, "vessel");
     const fv_image *found_disc = disc >= 0 ? &p->masks[disc] : NULL;
-    if (vessel >= 0) FV_TRY(fv_fail_about(measure_vessels(p, &p->masks[vessel], found_disc), p->path));
+    if (vessel >= 0) FV_TRY(fv_fail_about(measure_vessels(p, run->degrees, &p->masks[vessel], found_disc), p->path));
     stage_end(&p->times, STAGE_MEASURES);
     return FV_OK;
 }
@@ -299,7 +303,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
 }
 
 fv_status command_predict(int argc, char **argv) {
-    session run = {0};
+    session run = {.degrees = NAN};
     bool flips = false, done;
     long memory_mib = 0;
     char **words;
@@ -310,6 +314,9 @@ fv_status command_predict(int argc, char **argv) {
         {"memory", OPTION_INTEGER, &memory_mib, "MIB",
          "models of vessels: at most this much memory for the network, by smaller windows (default: no limit)", 1,
          1 << 20},
+        {"fov-degrees", OPTION_NUMBER, &run.degrees, "D",
+         "angle that the camera sees: scales the photograph for a model that knows angles, and vessel measures to um",
+         FV_FOV_DEGREES_MIN, FV_FOV_DEGREES_MAX},
         {"times", OPTION_FLAG, &run.with_times, NULL, "time by stage, as a table and in the JSON", 0, 0},
     };
     const command_line line = {
@@ -324,7 +331,7 @@ fv_status command_predict(int argc, char **argv) {
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
         "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",
         options,
-        4};
+        sizeof options / sizeof *options};
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count < 2)

@@ -50,11 +50,26 @@ static bool has_test(const fv_manifest *manifest) {
     return false;
 }
 
-static fv_status read_set(const eval_sets_request *request, const fv_model_spec *spec, const char *word,
+/* Cuts ":45" off a word, the angle of the set's camera; 0 without it. */
+static fv_status split_degrees(char *word, double *degrees) {
+    char *colon = strrchr(word, ':'), *end;
+    *degrees = 0;
+    if (!colon || strchr(colon, '/')) return FV_OK;
+    *degrees = strtod(colon + 1, &end);
+    if (end == colon + 1 || *end || !(*degrees >= FV_FOV_DEGREES_MIN && *degrees <= FV_FOV_DEGREES_MAX))
+        return fv_fail(FV_BAD_INPUT,
+                       "--on %s: expected the angle that the camera sees behind the colon, %d to %d degrees", word,
+                       FV_FOV_DEGREES_MIN, FV_FOV_DEGREES_MAX);
+    *colon = '\0';
+    return FV_OK;
+}
+
+static fv_status read_set(const eval_sets_request *request, const fv_model_spec *spec, char *word,
                           measured_sets *sets) {
     measured_set *set = &sets->list[sets->count];
-    FV_TRY(find_set(word, set));
     fv_manifest_source source = {.csv = set->csv};
+    FV_TRY(split_degrees(word, &source.fov_degrees));
+    FV_TRY(find_set(word, set));
     for (int i = 0; i < request->columns->count; i++)
         FV_TRY(fv_manifest_source_column(&source, spec, request->columns->items[i]));
     fv_manifest_init(&set->manifest, spec);

@@ -6,7 +6,8 @@
 #include "options.h"
 
 typedef struct eval_sets_request {
-    const char *sets;           /* tables or folders with an index.csv, here or below FOVEA_DATA, separated by ',' */
+    const char *sets; /* tables or folders with an index.csv, here or below FOVEA_DATA, separated by ','; A:45 gives
+                         the angle of A's camera, degrees */
     const option_list *columns; /* column=name, for all sets */
     bool any_split;             /* `split` is not given: the test split of sets that have one, else all */
     fv_split split;

@@ -11,7 +11,7 @@ typedef const char *const usual_names[USUAL_NAMES];
 
 static usual_names usual_name = {"name", "names"}, usual_fundus = {"fundus", "image_path"}, usual_fov = {"fov"},
                    usual_split = {"split"}, usual_patient = {"patient", "patient_id"},
-                   usual_cdr = {"cdr_expert", "cdr_avg", "vcdr"};
+                   usual_cdr = {"cdr_expert", "cdr_avg", "vcdr"}, usual_degrees = {"fov_degrees"};
 
 /* The usual columns of classes that have some. */
 static const struct {
@@ -44,6 +44,7 @@ fv_status fv_columns_find(const fv_csv *csv, const fv_manifest_source *source, c
     FV_TRY(find_column(csv, source->column_split, usual_split, &found->split));
     FV_TRY(find_column(csv, source->column_patient, usual_patient, &found->patient));
     FV_TRY(find_column(csv, source->column_cdr, usual_cdr, &found->cdr));
+    FV_TRY(find_column(csv, source->column_degrees, usual_degrees, &found->degrees));
     FV_TRY(find_column(csv, source->column_group ? source->column_group : "", NULL, &found->group));
     for (int c = 0; c < manifest->classes; c++) {
         const char *class_name = manifest->class_names[c], *own[USUAL_NAMES] = {class_name};
@@ -70,8 +71,10 @@ fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_s
     const struct {
         const char *name;
         const char **column;
-    } plain[] = {{"name", &source->column_name},   {"fundus", &source->column_fundus},   {"fov", &source->column_fov},
-                 {"split", &source->column_split}, {"patient", &source->column_patient}, {"cdr", &source->column_cdr}};
+    } plain[] = {{"name", &source->column_name},       {"fundus", &source->column_fundus},
+                 {"fov", &source->column_fov},         {"split", &source->column_split},
+                 {"patient", &source->column_patient}, {"cdr", &source->column_cdr},
+                 {"degrees", &source->column_degrees}};
     const char *equals = strchr(assignment, '=');
     size_t length = equals ? (size_t)(equals - assignment) : 0;
     for (size_t i = 0; equals && i < sizeof plain / sizeof *plain; i++) {
@@ -101,6 +104,6 @@ fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_s
     }
     return fv_fail(FV_BAD_INPUT,
                    "\"%s\": expected column=name in the table, the column one of name, fundus, fov, split, patient, "
-                   "cdr%s",
+                   "cdr, degrees%s",
                    assignment, classes);
 }

@@ -7,7 +7,7 @@
 
 /* Column numbers of a table, -1 where there is none. */
 typedef struct fv_table_columns {
-    int name, fundus, fov, split, patient, cdr, group, mask[FV_MAX_CLASSES], second[FV_MAX_CLASSES];
+    int name, fundus, fov, split, patient, cdr, degrees, group, mask[FV_MAX_CLASSES], second[FV_MAX_CLASSES];
 } fv_table_columns;
 
 /* Finds the columns that `source` names, and the usual ones (manifest.h) where it names none; there is always a fundus.

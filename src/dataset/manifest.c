@@ -135,6 +135,20 @@ static fv_status read_cdr(append *all, int row, double *cdr) {
     return FV_OK;
 }
 
+static fv_status read_degrees(append *all, int row, double *degrees) {
+    const char *text = cell(all, row, all->columns.degrees);
+    *degrees = all->source->fov_degrees > 0 ? all->source->fov_degrees : NAN;
+    if (*text == '\0') return FV_OK;
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !(value >= FV_FOV_DEGREES_MIN && value <= FV_FOV_DEGREES_MAX))
+        return fv_csv_fail(&all->csv, row, all->columns.degrees,
+                           "expected the angle that the camera sees, %d to %d degrees, or an empty cell",
+                           FV_FOV_DEGREES_MIN, FV_FOV_DEGREES_MAX);
+    *degrees = value;
+    return FV_OK;
+}
+
 static void read_split(append *all, int row, fv_record *record) {
     const char *text = cell(all, row, all->columns.split);
     const char *given[] = {all->source->train_values, all->source->val_values, all->source->test_values};
@@ -198,6 +212,7 @@ static fv_status append_row(append *all, int row) {
     if (!record) return FV_NO_RESOURCE;
     FV_TRY(read_texts(all, row, record));
     read_split(all, row, record);
+    FV_TRY(read_degrees(all, row, &record->fov_degrees));
     return read_cdr(all, row, &record->cdr_expert);
 }
 

@@ -48,6 +48,13 @@ static int ask_count(fv_config *config, const char *section, const char *key) {
     return (int)fv_config_integer(config, place, key, 0, 0, 1000000);
 }
 
+/* The angle of the set's camera, 0 when the key is not given. */
+static double ask_degrees(fv_config *config, const char *section) {
+    const char *place = place_of(config, section, "fov_degrees");
+    if (!fv_config_text(config, place, "fov_degrees", NULL)) return 0;
+    return fv_config_number(config, place, "fov_degrees", 0, FV_FOV_DEGREES_MIN, FV_FOV_DEGREES_MAX);
+}
+
 static const char *variable(const char *name) {
     const char *value = getenv(name);
     if (value && *value) return value;
@@ -123,6 +130,8 @@ static void read_columns(fv_config *config, const char *section, const fv_model_
         snprintf(key, sizeof key, "column_%s_second", spec->class_names[c]);
         source->column_second[c] = ask_text(config, section, key);
     }
+    source->column_degrees = ask_text(config, section, "column_degrees");
+    source->fov_degrees = ask_degrees(config, section);
     source->column_group = ask_text(config, section, "balance");
     source->train_values = ask_text(config, section, "train_values");
     source->val_values = ask_text(config, section, "val_values");

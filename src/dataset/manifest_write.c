@@ -17,6 +17,12 @@ static fv_status write_path(FILE *stream, const char *folder, const char *path) 
     return FV_OK;
 }
 
+static void write_number(FILE *stream, double value, char end) {
+    char text[32] = "";
+    if (!isnan(value)) snprintf(text, sizeof text, "%.6g", value);
+    fv_csv_write_cell(stream, text, end);
+}
+
 static bool has_second(const fv_manifest *manifest, int c) {
     for (int i = 0; i < manifest->count; i++)
         if (manifest->records[i].second[c][0]) return true;
@@ -33,9 +39,8 @@ static fv_status write_record(FILE *stream, const fv_manifest *manifest, const f
     FV_TRY(write_path(stream, folder, record->fov));
     fv_csv_write_cell(stream, fv_split_names[record->split] ? fv_split_names[record->split] : "", ',');
     fv_csv_write_cell(stream, record->patient, ',');
-    char cdr[32] = "";
-    if (!isnan(record->cdr_expert)) snprintf(cdr, sizeof cdr, "%.6g", record->cdr_expert);
-    fv_csv_write_cell(stream, cdr, '\n');
+    write_number(stream, record->fov_degrees, ',');
+    write_number(stream, record->cdr_expert, '\n');
     return FV_OK;
 }
 
@@ -53,7 +58,7 @@ fv_status fv_manifest_write(const fv_manifest *manifest, const char *path) {
         fv_usual_second_column(manifest->class_names[c], second);
         if (has_second(manifest, c)) fv_csv_write_cell(file.stream, second, ',');
     }
-    fputs("fov,split,patient,cdr_expert\n", file.stream);
+    fputs("fov,split,patient,fov_degrees,cdr_expert\n", file.stream);
     fv_status status = FV_OK;
     for (int i = 0; i < manifest->count && status == FV_OK; i++) {
         status = write_record(file.stream, manifest, &manifest->records[i], folder);

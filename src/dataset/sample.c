@@ -69,7 +69,8 @@ static fv_status read_work(const fv_record *source, const fv_image *photo, const
     fv_image fov = {0};
     bool known = source->fov[0] && fv_preprocess_needs_fov(preprocess);
     if (known) FV_TRY(read_mask(source->fov, photo, source->fundus, mask_threshold, false, &fov));
-    fv_status status = fv_preprocess_enhance(preprocess, photo, known ? &fov : NULL, work);
+    const fv_preprocess of_camera = fv_preprocess_for_camera(preprocess, source->fov_degrees);
+    fv_status status = fv_preprocess_enhance(&of_camera, photo, known ? &fov : NULL, work);
     fv_image_free(&fov);
     return fv_fail_about(status, source->fundus);
 }

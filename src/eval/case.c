@@ -63,6 +63,7 @@ fv_status fv_case_read(const fv_case_source *source, int r, fv_eval_case *images
     FV_TRY(fv_image_read(record->fundus, 3, &images->photo));
     fv_status status = read_fov(source, record, images);
     for (int c = 0; c < source->spec->classes && status == FV_OK; c++) status = read_readers(source, record, c, images);
+    fv_predictor_set_camera(source->predictor, record->fov_degrees);
     if (status == FV_OK)
         status = fv_predict_photo(source->predictor, &images->photo, images->fov.data ? &images->fov : NULL, map);
     (void)fv_fail_about(status, record->fundus);

@@ -28,6 +28,14 @@ fv_status fv_preprocess_check(const fv_preprocess *settings) {
     return FV_OK;
 }
 
+fv_preprocess fv_preprocess_for_camera(const fv_preprocess *settings, double degrees) {
+    fv_preprocess adapted = *settings;
+    if (settings->fit != FV_FIT_FOV || !(settings->fov_degrees > 0) || isnan(degrees)) return adapted;
+    int diameter = (int)lround(settings->fov_diameter * degrees / settings->fov_degrees);
+    adapted.fov_diameter = diameter < 1 ? 1 : diameter;
+    return adapted;
+}
+
 /* ---- step 1 ---- */
 
 static int fitted_side(int side, int other, int square) {

@@ -17,6 +17,7 @@ struct fv_predictor {
     fv_value input, output;
     int height, width; /* px, of the plan's window; 0 without a plan */
     bool flips;
+    double degrees; /* that the camera sees, NAN: unknown */
     size_t memory;  /* of a plan at most, 0: no limit */
     float *plain;   /* {height, width, 3}: the window before flipping */
     float *found;   /* {height, width, classes}: its probabilities, mean over the flips */
@@ -77,6 +78,7 @@ fv_status fv_predictor_make(fv_model *model, fv_predictor **out) {
     if (!p) return FV_NO_RESOURCE;
     p->model = model;
     p->spec = &model->spec;
+    p->degrees = NAN;
     const fv_preprocess *pre = &p->spec->preprocess;
     fv_status status = pre->windows ? FV_OK : plan_for(p, pre->size, pre->size);
     if (status != FV_OK) {
@@ -101,6 +103,10 @@ void fv_predictor_weights_changed(fv_predictor *p) {
 
 void fv_predictor_set_flips(fv_predictor *p, bool flips) {
     p->flips = flips;
+}
+
+void fv_predictor_set_camera(fv_predictor *p, double degrees) {
+    p->degrees = degrees;
 }
 
 void fv_predictor_set_memory(fv_predictor *p, size_t bytes) {
@@ -277,7 +283,8 @@ fv_status fv_predict_work(fv_predictor *p, const fv_work *work, fv_probability_m
 
 fv_status fv_predict_photo(fv_predictor *p, const fv_image *photo, const fv_image *fov, fv_probability_map *map) {
     fv_work work;
-    FV_TRY(fv_preprocess_enhance(&p->spec->preprocess, photo, fov, &work));
+    const fv_preprocess of_camera = fv_preprocess_for_camera(&p->spec->preprocess, p->degrees);
+    FV_TRY(fv_preprocess_enhance(&of_camera, photo, fov, &work));
     fv_status status = fv_predict_work(p, &work, map);
     fv_work_free(&work);
     return status;

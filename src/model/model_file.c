@@ -45,6 +45,7 @@ static cJSON *spec_to_json(const fv_model_spec *spec) {
     cJSON_AddNumberToObject(item, "work_size", pre->work_size);
     cJSON_AddStringToObject(item, "fit", fv_fit_names[pre->fit]);
     if (pre->fit == FV_FIT_FOV) cJSON_AddNumberToObject(item, "fov_diameter", pre->fov_diameter);
+    if (pre->fit == FV_FIT_FOV) cJSON_AddNumberToObject(item, "fov_degrees", pre->fov_degrees);
     cJSON_AddBoolToObject(item, "windows", pre->windows);
     cJSON_AddNumberToObject(item, "tile", pre->tile);
     enhance_to_json(&pre->enhance, item);
@@ -147,7 +148,9 @@ static fv_status windows_from_json(const cJSON *item, const char *path, fv_prepr
     pre->windows = cJSON_IsTrue(windows);
     if (pre->windows) FV_TRY(json_integer(item, "tile", path, 0, 4096, &pre->tile));
     if (pre->fit != FV_FIT_FOV) return FV_OK;
-    return json_integer(item, "fov_diameter", path, 32, FV_PREPROCESS_MAX_SIZE, &pre->fov_diameter);
+    FV_TRY(json_integer(item, "fov_diameter", path, 32, FV_PREPROCESS_MAX_SIZE, &pre->fov_diameter));
+    if (!cJSON_HasObjectItem(item, "fov_degrees")) return FV_OK; /* written before angles counted */
+    return json_number(item, "fov_degrees", path, 0, FV_FOV_DEGREES_MAX, &pre->fov_degrees);
 }
 
 static fv_status preprocess_from_json(const cJSON *item, const char *path, fv_preprocess *pre) {

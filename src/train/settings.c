@@ -62,6 +62,7 @@ static void preprocess_from_config(fv_config *config, const fv_model_spec *spec,
     pre->fit =
         (fv_fit)fv_config_choice(config, "preprocess", "fit", vessels ? FV_FIT_FOV : FV_FIT_LETTERBOX, fv_fit_names);
     pre->fov_diameter = (int)fv_config_integer(config, "preprocess", "fov_diameter", 640, 32, FV_PREPROCESS_MAX_SIZE);
+    pre->fov_degrees = fv_config_number(config, "preprocess", "fov_degrees", 0, 0, FV_FOV_DEGREES_MAX);
     bool cut = pre->fit == FV_FIT_FOV || pre->fit == FV_FIT_NATIVE;
     pre->windows = fv_config_flag(config, "preprocess", "windows", cut);
     pre->tile = (int)fv_config_integer(config, "preprocess", "tile", 512, 0, 4096);

@@ -14,15 +14,17 @@ DATA = Path(os.environ["FOVEA_DATA"])
 WORK = RUNS / "vessel_results"
 
 SETS = {"drive": "DRIVE", "chase_db1": "CHASE_DB1", "hrf": "HRF"}  # folders below FOVEA_DATA
+DEGREES = {"drive": 45, "chase_db1": 30, "hrf": 60}  # that the cameras see
 IN_DOMAIN = {  # runs by the set they are tested on
     "drive": ["vessel_unet_drive", "vessel_se_drive", "vessel_resunet_drive", "vessel_tiny_drive"],
     "chase_db1": ["vessel_unet_chase"],
     "hrf": ["vessel_unet_hrf"],
 }
-CROSS = {  # one run a training set
-    "without scale normalisation": {"drive": "vessel_native_drive", "chase_db1": "vessel_native_chase", "hrf": "vessel_native_hrf"},
-    "with it": {"drive": "vessel_unet_drive", "chase_db1": "vessel_unet_chase", "hrf": "vessel_cross_hrf"},
-}
+NATIVE = {"drive": "vessel_native_drive", "chase_db1": "vessel_native_chase", "hrf": "vessel_native_hrf"}  # one run a training set
+SCALED = {"drive": "vessel_cross_drive", "chase_db1": "vessel_cross_chase", "hrf": "vessel_cross_hrf"}
+CROSS = [("Without scale normalisation (`preprocess.fit = native`)", NATIVE, False),
+         ("By the FOV's diameter alone (the angle of the test set's camera is not told)", SCALED, False),
+         ("By the FOV's diameter and the camera's angle", SCALED, True)]
 ALL = "vessel_all"
 
 # Dice that the field publishes, each trained and tested on the set named, as this project's reference collects it (part
@@ -77,9 +79,10 @@ def in_domain_figures(run, name):
     return test_figures(run) if len(sets) == 1 else own_test_by_set(run)[name]
 
 
-def cross_figures(run, on):
+def cross_figures(run, on, angles):
     """{set: evaluation} on all photographs of other sets, without test-time flips, which would take four times as long."""
-    root, _ = evaluate(run, "cross", "--on", ",".join(str(DATA / s) for s in on), "--split", "all")
+    sets = ",".join(f"{DATA / s}:{DEGREES[s]}" if angles else str(DATA / s) for s in on)
+    root, _ = evaluate(run, "cross_angles" if angles else "cross", "--on", sets, "--split", "all")
     return {name: item["figures"] for name, item in root["sets"].items()}
 
 
@@ -95,7 +98,7 @@ def own_test_by_set(run):
         found = [s for s in SETS if s.startswith(name) or name.startswith(s)]
         if found:
             figures[found[0]] = evaluate(run, f"test_{found[0]}", "--manifest", subset(run, found[0], wanted), "--root", DATA / found[0], "--split",
-                                         "all", *flips(run))[0]
+                                         "all", "--fov-degrees", DEGREES[found[0]], *flips(run))[0]
     return figures
 
 
@@ -168,15 +171,16 @@ def in_domain():
 
 
 def cross():
-    print("\n## Trained on one set, tested on all of the others\n\nWithout test-time flips, threshold from the training set's own validation photographs.")
-    for title, runs in CROSS.items():
+    print("\n## Trained on one set, tested on all of the others\n\nWithout test-time flips, threshold from the training set's own validation photographs. "
+          "The runs differ in `preprocess.fit` only\n(configs/vessel_cross_*.ini): the same windows, steps and augmentation.")
+    for title, runs, angles in CROSS:
         print(f"\n### {title}\n\n| trained on | " + " | ".join(SETS.values()) + " |\n|---|" + "---|" * len(SETS))
         found = []
         for own, run in runs.items():
             if not there(run):
                 continue
             others = [s for s in SETS if s != own]
-            dice = {s: f["classes"]["vessel"]["dice"]["mean"] for s, f in cross_figures(run, others).items()}
+            dice = {s: f["classes"]["vessel"]["dice"]["mean"] for s, f in cross_figures(run, others, angles).items()}
             found += dice.values()
             print(f"| {SETS[own]} ({run}, {minutes(run):.1f} minutes) | " + " | ".join(f"{dice[s]:.4f}" if s in dice else "own" for s in SETS) + " |")
         if found:
@@ -238,10 +242,10 @@ def density():
 
 def commands():
     print("\n## Commands\n\n```")
-    runs = [r for names in IN_DOMAIN.values() for r in names] + [r for names in CROSS.values() for r in names.values()] + [ALL]
+    runs = [r for names in IN_DOMAIN.values() for r in names] + [*NATIVE.values(), *SCALED.values()] + [ALL]
     for run in filter(there, runs):
         print(f"fovea train RUNS/{run}/config.ini    # a run's config.ini holds all settings in force\nfovea eval RUNS/{run} --split test")
-    print("fovea eval RUNS/vessel_unet_drive --on chase_db1,hrf --split all\nRUNS=... FOVEA_DATA=... make vessel-results\n```")
+    print("fovea eval RUNS/vessel_cross_drive --on chase_db1:30,hrf:60 --split all\nRUNS=... FOVEA_DATA=... make vessel-results\n```")
 
 
 def cpu():

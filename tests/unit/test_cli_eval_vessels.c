@@ -222,6 +222,24 @@ static void several_sets_in_one_go(void **state) {
     assert_non_null(strstr(result->out, "  all      8 "));
 }
 
+/* A model of 40 px a 45 degrees sees a camera of 90 degrees as one of 80 px sees it that was told nothing. */
+static void the_angle_of_the_camera_sets_the_scale(void **state) {
+    (void)state;
+    command_expect_good(FOVEA(TRAIN, "run.dir=angle", "preprocess.fov_diameter=40", "preprocess.fov_degrees=45",
+                              "data.manifest=" PHANTOMS "/index.csv", "data.fov_degrees=90"));
+    command_expect_good(FOVEA(TRAIN, "run.dir=plain", "data.manifest=" PHANTOMS "/index.csv"));
+    const command_result *result = FOVEA("eval", "plain", "--on", PHANTOMS, "--quiet", "--threads", "1");
+    command_expect_good(result);
+    char *plain = strdup(strstr(result->out, "phantoms_12"));
+    result = FOVEA("eval", "angle", "--on", PHANTOMS ":90", "--quiet", "--threads", "1");
+    command_expect_good(result);
+    assert_string_equal(strstr(result->out, "phantoms_12"), plain);
+    result = FOVEA("eval", "angle", "--on", PHANTOMS, "--quiet", "--threads", "1");
+    command_expect_good(result);
+    assert_string_not_equal(strstr(result->out, "phantoms_12"), plain);
+    free(plain);
+}
+
 /* ---- bad input ---- */
 
 static void what_is_wrong_is_told(void **state) {
@@ -243,6 +261,9 @@ static void what_is_wrong_is_told(void **state) {
     assert_false(command_exists("half"));
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS ",unknown", "--quiet"), 2, "--on unknown", "index.csv");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS "," PHANTOMS, "--quiet"), 2, "both called");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS ":5", "--quiet"), 2, "behind the colon, 10 to 200");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS ":4x", "--quiet"), 2, "behind the colon, 10 to 200");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--fov-degrees", "30"), 2, "--manifest");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", ",", "--quiet"), 2, "--on ,", "separated by commas");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS, "--manifest", "disc.csv"), 2, "not both");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--on", PHANTOMS, "--choose-threshold"), 2, "--choose-threshold");
@@ -257,6 +278,7 @@ int main(void) {
         cmocka_unit_test(errors_outside_the_field_do_not_count),
         cmocka_unit_test(a_second_reader_stands_beside_the_model),
         cmocka_unit_test(several_sets_in_one_go),
+        cmocka_unit_test(the_angle_of_the_camera_sets_the_scale),
         cmocka_unit_test(what_is_wrong_is_told),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);

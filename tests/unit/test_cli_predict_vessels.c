@@ -13,6 +13,7 @@
 #include "command.h"
 #include "fovea/base/file.h"
 #include "fovea/dataset/phantom.h"
+#include "fovea/image/fov.h"
 #include "fovea/image/image_file.h"
 #include "fovea/image/mask.h"
 #include "fovea/image/resize.h"
@@ -125,12 +126,39 @@ static void memory_and_threads(void **state) {
                      "more than the limit of 1.0 MiB");
 }
 
+static double number_in(const char *file, const char *name) {
+    size_t bytes;
+    char *text = command_file(file, &bytes), *at = strstr(text, name);
+    if (!at) fail_msg("%s has no %s", file, name);
+    double value = strtod(strchr(at, ':') + 1, NULL);
+    free(text);
+    return value;
+}
+
+/* Bennett's formula for 45 degrees and an eye of 24 mm: 13.04 mm over the field's diameter. */
+static void the_angle_of_the_camera_gives_micrometres(void **state) {
+    (void)state;
+    fv_image field;
+    fv_box box;
+    write("photo.png", &phantom);
+    command_expect_good(FOVEA("predict", "run", "photo.png", "--out", "um", "--quiet", "--fov-degrees", "45"));
+    assert_int_equal(fv_fov_find(&phantom, &field), FV_OK);
+    assert_true(fv_mask_box(&field, &box));
+    double um_per_px = 1000 * 0.01306 * (24 - 1.82) * 45 / (box.x1 - box.x0 + 1);
+    assert_float_equal(number_in("um/photo.json", "\"um_per_px\""), um_per_px, 1e-3);
+    assert_float_equal(number_in("um/photo.json", "\"mean_width_um\""),
+                       number_in("um/photo.json", "\"mean_width_px\"") * um_per_px, 0.01);
+    fv_image_free(&field);
+    EXPECT_COMPLAINT(FOVEA("predict", "run", "photo.png", "--out", "um", "--fov-degrees", "5"), 2, "--fov-degrees");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_photograph_twice_as_large_has_the_same_vessels),
         cmocka_unit_test(portrait_grey_and_rimless_photographs_are_predicted),
         cmocka_unit_test(a_black_photograph_is_told_by_name),
         cmocka_unit_test(memory_and_threads),
+        cmocka_unit_test(the_angle_of_the_camera_gives_micrometres),
     };
     return cmocka_run_group_tests_name("cli_predict_vessels", tests, setup, teardown);
 }

@@ -27,7 +27,7 @@ static int remove_folder(void **state) {
 }
 
 static fv_manifest read_csv(const char *csv, fv_manifest_source source, bool vessel) {
-    sample_write_text("index.csv", csv);
+    if (csv) sample_write_text("index.csv", csv);
     fv_model_spec spec = sample_spec(vessel);
     fv_manifest manifest;
     fv_manifest_init(&manifest, &spec);
@@ -103,6 +103,27 @@ static void reads_the_usual_columns(void **state) {
     fv_manifest_free(&manifest);
 }
 
+/* The column's, else the set's. */
+static void knows_the_angle_of_cameras(void **state) {
+    (void)state;
+    const char *table = "name,fundus,fov_degrees\na,a.jpg,30\nb,b.jpg,\n";
+    fv_manifest manifest = read_csv(table, (fv_manifest_source){0}, false);
+    assert_float_equal(manifest.records[0].fov_degrees, 30, 0);
+    assert_true(isnan(manifest.records[1].fov_degrees));
+    fv_manifest_free(&manifest);
+    manifest = read_csv(table, (fv_manifest_source){.fov_degrees = 45}, false);
+    assert_float_equal(manifest.records[0].fov_degrees, 30, 0);
+    assert_float_equal(manifest.records[1].fov_degrees, 45, 0);
+    assert_int_equal(fv_manifest_write(&manifest, sample_path("written.csv")), FV_OK);
+    fv_manifest_free(&manifest);
+    manifest = read_csv(NULL, (fv_manifest_source){.csv = sample_path("written.csv")}, false);
+    assert_float_equal(manifest.records[0].fov_degrees, 30, 0);
+    assert_float_equal(manifest.records[1].fov_degrees, 45, 0);
+    fv_manifest_free(&manifest);
+    refuse_csv("name,fundus,fov_degrees\na,a.jpg,5\n", (fv_manifest_source){0}, "index.csv:2: fov_degrees = 5");
+    refuse_csv("name,fundus,fov_degrees\na,a.jpg,wide\n", (fv_manifest_source){0}, "10 to 200 degrees");
+}
+
 static void reads_the_second_form(void **state) {
     (void)state;
     fv_manifest_source source = {.root = "/data", .set = "mine"};
@@ -172,7 +193,7 @@ static void explains_what_is_wrong(void **state) {
     fv_model_spec spec = sample_spec(false);
     fv_manifest_source source = {0};
     assert_int_equal(fv_manifest_source_column(&source, &spec, "macula=x"), FV_BAD_INPUT);
-    assert_non_null(strstr(fv_error(), "cdr, disc, cup"));
+    assert_non_null(strstr(fv_error(), "cdr, degrees, disc, cup"));
     assert_int_equal(fv_manifest_source_column(&source, &spec, "od"), FV_BAD_INPUT);
 }
 
@@ -362,6 +383,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_usual_columns),
         cmocka_unit_test(reads_second_readers_and_groups),
+        cmocka_unit_test(knows_the_angle_of_cameras),
         cmocka_unit_test(reads_the_second_form),
         cmocka_unit_test(maps_prefixes_and_words),
         cmocka_unit_test(reads_named_columns_and_values),

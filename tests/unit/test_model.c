@@ -62,6 +62,7 @@ static void expect_same_spec(const fv_model_spec *a, const fv_model_spec *b) {
     assert_int_equal(p->windows, q->windows);
     assert_int_equal(p->tile, q->tile);
     assert_int_equal(p->fov_diameter, q->fov_diameter);
+    assert_float_equal(p->fov_degrees, q->fov_degrees, 0);
     assert_int_equal(p->enhance.count, q->enhance.count);
     for (int i = 0; i < p->enhance.count; i++) assert_int_equal(p->enhance.steps[i], q->enhance.steps[i]);
     assert_float_equal(p->enhance.clahe_clip, q->enhance.clahe_clip, 0);

@@ -238,6 +238,18 @@ static void nothing_is_found_outside_the_field(void **state) {
     if (fv_predict_photo(predictor, &photo, &fov, &map) != FV_OK) fail_msg("%s", fv_error());
     assert_int_equal(map.width, 110);
     assert_int_equal(map.height, 90);
+    fv_predictor_set_camera(predictor, 30); /* a native model does not ask for the angle */
+    assert_int_equal(fv_predict_photo(predictor, &photo, &fov, &map), FV_OK);
+    assert_int_equal(map.width, 110);
+    model->spec.preprocess.fit = FV_FIT_FOV;
+    model->spec.preprocess.fov_diameter = 165;
+    model->spec.preprocess.fov_degrees = 45;
+    assert_int_equal(fv_predict_photo(predictor, &photo, &fov, &map), FV_OK);
+    assert_int_equal(map.width, 110);
+    assert_int_equal(map.height, 90);
+    fv_predictor_set_camera(predictor, NAN);
+    assert_int_equal(fv_predict_photo(predictor, &photo, &fov, &map), FV_OK);
+    assert_int_equal(map.width, 165);
     assert_int_equal(fv_predict_mask(&spec, &map, 0, 150, 120, &mask), FV_OK);
     assert_int_equal(fv_predict_probabilities(&map, 0, 150, 120, probability), FV_OK);
     for (int i = 0; i < 150 * 120; i++) {

@@ -479,6 +479,21 @@ static void the_field_is_brought_to_its_diameter(void **state) {
     }
 }
 
+/* 16 px a degree: DRIVE's 45 degrees become 720 px, CHASE_DB1's 30 become 480, HRF's 60 become 960. */
+static void the_field_is_as_wide_as_its_angle(void **state) {
+    (void)state;
+    static const double degrees[] = {45, 30, 60, 20.03};
+    static const int diameters[] = {720, 480, 960, 320};
+    fv_preprocess settings = field_settings(FV_FIT_FOV, 720);
+    assert_int_equal(fv_preprocess_for_camera(&settings, 30).fov_diameter, 720); /* no angle asked for */
+    settings.fov_degrees = 45;
+    assert_int_equal(fv_preprocess_for_camera(&settings, NAN).fov_diameter, 720);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(fv_preprocess_for_camera(&settings, degrees[i]).fov_diameter, diameters[i]);
+    settings.fit = FV_FIT_NATIVE;
+    assert_int_equal(fv_preprocess_for_camera(&settings, 30).fov_diameter, 720);
+}
+
 static void native_cuts_the_field_out_as_it_is(void **state) {
     (void)state;
     fv_image photo = lit_disc(200, 150, 90, 80, 50);
@@ -568,6 +583,7 @@ int main(void) {
         cmocka_unit_test(the_blur_is_gaussian),
         cmocka_unit_test(the_blur_may_be_wider_than_the_image),
         cmocka_unit_test(the_field_is_brought_to_its_diameter),
+        cmocka_unit_test(the_field_is_as_wide_as_its_angle),
         cmocka_unit_test(native_cuts_the_field_out_as_it_is),
         cmocka_unit_test(a_window_beyond_the_image_is_black_there),
         cmocka_unit_test(fits_of_the_field_need_windows),

@@ -17,9 +17,10 @@ typedef struct fv_record {
     char *mask[FV_MAX_CLASSES];   /* in the order of the classes; "" means not annotated */
     char *second[FV_MAX_CLASSES]; /* a second reader's masks, measured beside a model's; "" means none */
     char *fov;
-    char *patient;     /* "" when unknown */
-    char *group;       /* cell of the column that the split is balanced by; "" without one */
-    double cdr_expert; /* vertical cup-to-disc ratio 0..1, NAN when unknown */
+    char *patient;      /* "" when unknown */
+    char *group;        /* cell of the column that the split is balanced by; "" without one */
+    double cdr_expert;  /* vertical cup-to-disc ratio 0..1, NAN when unknown */
+    double fov_degrees; /* angle that the camera sees, NAN when unknown */
     fv_split split;
 } fv_record;
 
@@ -33,6 +34,7 @@ typedef struct fv_manifest {
 /* How one CSV is read. Zeroed but for `csv` it reads the usual names. A column name that is NULL stands for the first
    of the usual names that the table has (none of them: no such column), "" for no column; any other must be in the
    table. The usual names: name names | fundus image_path | fov | split | patient patient_id | cdr_expert cdr_avg vcdr |
+   fov_degrees |
    class disc: od od_path fundus_od_seg | cup: oc oc_path fundus_oc_seg | vessel: bv vessel_path bv_seg | others: the
    class's name. A second reader's: the first usual name of the class and "2" (od2, oc2, bv2). Groups have no usual
    name. */
@@ -41,10 +43,11 @@ typedef struct fv_manifest_source {
     const char *root; /* folder of relative paths; "" or NULL: the CSV's folder */
     /* "/full-fundus/" -> "full-fundus/": mapped when a path begins so; several pairs separated by ';'. */
     const char *prefix_from, *prefix_to;
-    const char *column_name, *column_fundus, *column_fov, *column_split, *column_patient, *column_cdr;
+    const char *column_name, *column_fundus, *column_fov, *column_split, *column_patient, *column_cdr, *column_degrees;
     const char *column_mask[FV_MAX_CLASSES], *column_second[FV_MAX_CLASSES];
     const char *column_group; /* NULL: none */
     const char *set;          /* name of the set; NULL: the name of the CSV's folder */
+    double fov_degrees;       /* of the rows without a value in their column, 0: unknown */
     /* Values of the split column, separated by spaces, any case; NULL: "train training", "val valid validation", "test
        testing". */
     const char *train_values, *val_values, *test_values;
@@ -66,8 +69,8 @@ void fv_manifest_free(fv_manifest *manifest);
 /* Leaves the classes c with keep[c] (manifest->classes flags, at least one set), in their order. */
 void fv_manifest_keep_classes(fv_manifest *manifest, const bool *keep);
 /* Sets one column of `source` from "column=name in the table", the command line's --column: column is name, fundus,
-   fov, split, patient, cdr, a class of `spec` or its first usual name (od, oc, bv). `source` keeps a pointer into
-   `assignment`. */
+   fov, split, patient, cdr, degrees, a class of `spec` or its first usual name (od, oc, bv). `source` keeps a pointer
+   into `assignment`. */
 fv_status fv_manifest_source_column(fv_manifest_source *source, const fv_model_spec *spec, const char *assignment);
 /* Appends the rows of a CSV. Rows whose fundus cell is empty are skipped. A missing column or a wrong number of cells
    is FV_BAD_INPUT with file, line and column, and the columns that there are. Splits are those of the split column,

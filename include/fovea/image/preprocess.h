@@ -2,8 +2,8 @@
 
    1. fit: the photograph, or the part of it that its field of view (FOV) fills, is resized (area averaging when
    smaller, bilinear when larger) to the work image: into a square of `work_size`, whole (letterbox: aspect kept, black
-   bars) or stretched; so that the FOV is `fov_diameter` pixels wide, whatever the camera's resolution; or not at all
-   (native);
+   bars) or stretched; so that the FOV is `fov_diameter` pixels wide, whatever the camera's resolution (with
+   `fov_degrees` also whatever its angle: so many pixels a degree); or not at all (native);
    2. enhance: a chain of steps at that size (enhance.h);
    3. sampled: the whole square down to `size` with bilinear interpolation at half-pixel centres (for work_size = 2 size
    and no augmentation that is the exact mean of 2x2 pixels), or, with `windows`, a part of `size` pixels at the work
@@ -31,9 +31,11 @@ extern const char *const fv_fit_names[];       /* "letterbox", "stretch", "fov",
 extern const char *const fv_normalise_names[]; /* "unit", "signed", "imagenet", NULL */
 
 typedef struct fv_preprocess {
-    int size;         /* px: side of the network's input in training */
-    int work_size;    /* px: side of the square of letterbox and stretch */
-    int fov_diameter; /* px: of FV_FIT_FOV */
+    int size;           /* px: side of the network's input in training */
+    int work_size;      /* px: side of the square of letterbox and stretch */
+    int fov_diameter;   /* px: of FV_FIT_FOV */
+    double fov_degrees; /* of FV_FIT_FOV: the angle of a field that is fov_diameter wide; 0: every field is, whatever
+                           its angle */
     fv_fit fit;
     bool windows; /* the network sees windows of the work image; always so with FV_FIT_FOV and FV_FIT_NATIVE */
     int tile;     /* px: side of the windows that a prediction is put together from; 0: one window holds the whole */
@@ -43,6 +45,14 @@ typedef struct fv_preprocess {
 
 /* FV_BAD_INPUT with a sentence when a size is out of range or does not go with the fit. */
 fv_status fv_preprocess_check(const fv_preprocess *settings);
+
+/* Angles of cameras, degrees. */
+#define FV_FOV_DEGREES_MIN 10
+#define FV_FOV_DEGREES_MAX 200
+/* The settings for a photograph whose camera sees `degrees`: with FV_FIT_FOV and fov_degrees above 0 its fov_diameter
+   is fov_diameter degrees / fov_degrees, so that a degree of every eye has as many pixels; else, and where degrees is
+   NAN (unknown), as they are. */
+fv_preprocess fv_preprocess_for_camera(const fv_preprocess *settings, double degrees);
 
 /* What of the photograph comes to lie where in the work image. */
 typedef struct fv_frame {

@@ -17,6 +17,9 @@ size_t fv_predictor_bytes(const fv_predictor *predictor);
 void fv_predictor_weights_changed(fv_predictor *predictor);
 /* Test-time flips: mean of the probabilities over the four flips. Off at first. */
 void fv_predictor_set_flips(fv_predictor *predictor, bool flips);
+/* The angle that the camera of the following photographs sees, degrees; NAN for unknown, as at first
+   (fv_preprocess_for_camera()). */
+void fv_predictor_set_camera(fv_predictor *predictor, double degrees);
 /* Models of windows: the network's plan takes at most this many bytes; windows are made smaller until it does. 0: no
    limit, as at first. */
 void fv_predictor_set_memory(fv_predictor *predictor, size_t bytes);
