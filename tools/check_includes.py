@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ORDER = "base image tensor kernel op graph nn model exchange dataset infer clinical eval train report app".split()
+ORDER = "base image tensor kernel op graph nn model exchange dataset infer clinical analysis eval train report app".split()
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -11,8 +11,6 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
 #include "fovea/image/image_file.h"
-#include "fovea/image/fov.h"
-#include "fovea/image/mask.h"
 #include "fovea/report/vessels.h"
 #include "json_file.h"
 #include "options.h"
@@ -20,11 +18,11 @@
 #include "pictures.h"
 #include "prediction.h"
 #include "run_setup.h"
+#include "vessel_table.h"
 
 /* What stays the same from photograph to photograph. */
 typedef struct session {
-    const fv_model_spec *spec;
-    fv_predictor *predictor;
+    fv_analyser *analyser;
     double degrees;  /* that the camera sees, NAN where not given */
     const char *out; /* folder */
     bool with_times;
@@ -42,11 +40,11 @@ static fv_status out_path(const char *out, const prediction *p, const char *suff
     return fv_path_join(path, out, name);
 }
 
-static fv_status write_masks(const prediction *p, const fv_model_spec *spec, const char *out) {
+static fv_status write_masks(const prediction *p, const char *out) {
     char path[FV_PATH_MAX];
-    for (int c = 0; c < spec->classes; c++) {
-        FV_TRY(out_path(out, p, spec->class_names[c], path));
-        FV_TRY(fv_image_write_png(&p->masks[c], path));
+    for (int c = 0; c < p->found->spec.classes; c++) {
+        FV_TRY(out_path(out, p, p->found->spec.class_names[c], path));
+        FV_TRY(fv_image_write_png(&p->found->masks[c], path));
     }
     return FV_OK;
 }
@@ -61,25 +59,32 @@ static int vessel_lines(const fv_vessels *v, char text[MAX_LINES][96], int n) {
     return n;
 }
 
-static int panel_lines(const prediction *p, const fv_model_spec *spec, char text[MAX_LINES][96]) {
+static int cdr_lines(const fv_cdr *cdr, char text[MAX_LINES][96], int n) {
+    if (!cdr->disc_found) {
+        snprintf(text[n++], sizeof text[0], "no disc found");
+        return n;
+    }
+    snprintf(text[n++], sizeof text[0], "vertical CDR\t%.2f", cdr->vcdr);
+    snprintf(text[n++], sizeof text[0], "horizontal CDR\t%.2f", cdr->hcdr);
+    snprintf(text[n++], sizeof text[0], "area CDR\t%.2f", cdr->area_cdr);
+    text[n++][0] = '\0';
+    snprintf(text[n++], sizeof text[0], "disc height\t%d px", cdr->disc_height_px);
+    snprintf(text[n++], sizeof text[0], "disc width\t%d px", cdr->disc_width_px);
+    snprintf(text[n++], sizeof text[0], "cup height\t%d px", cdr->cup_height_px);
+    snprintf(text[n++], sizeof text[0], "cup width\t%d px", cdr->cup_width_px);
+    return n;
+}
+
+static int panel_lines(const prediction *p, char text[MAX_LINES][96]) {
+    const fv_analysis *found = p->found;
     int n = 0;
     snprintf(text[n++], sizeof text[0], "%.90s", p->stem);
     text[n++][0] = '\0';
-    if (p->has_cdr && !p->cdr.disc_found) snprintf(text[n++], sizeof text[0], "no disc found");
-    if (p->has_cdr && p->cdr.disc_found) {
-        snprintf(text[n++], sizeof text[0], "vertical CDR\t%.2f", p->cdr.vcdr);
-        snprintf(text[n++], sizeof text[0], "horizontal CDR\t%.2f", p->cdr.hcdr);
-        snprintf(text[n++], sizeof text[0], "area CDR\t%.2f", p->cdr.area_cdr);
-        text[n++][0] = '\0';
-        snprintf(text[n++], sizeof text[0], "disc height\t%d px", p->cdr.disc_height_px);
-        snprintf(text[n++], sizeof text[0], "disc width\t%d px", p->cdr.disc_width_px);
-        snprintf(text[n++], sizeof text[0], "cup height\t%d px", p->cdr.cup_height_px);
-        snprintf(text[n++], sizeof text[0], "cup width\t%d px", p->cdr.cup_width_px);
-    }
-    if (p->has_vessels) n = vessel_lines(&p->vessels, text, n);
-    for (int c = 0; c < spec->classes && !p->has_cdr && !p->has_vessels; c++)
-        snprintf(text[n++], sizeof text[0], "%.31s\t%.2f %% of photo", spec->class_names[c],
-                 100.0 * (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
+    if (found->has_cdr) n = cdr_lines(&found->cdr, text, n);
+    if (found->has_vessels) n = vessel_lines(&found->vessels, text, n);
+    for (int c = 0; c < found->spec.classes && !found->has_cdr && !found->has_vessels; c++)
+        snprintf(text[n++], sizeof text[0], "%.31s\t%.2f %% of photo", found->spec.class_names[c],
+                 100 * fv_analysis_measure(found, found->share_names[c]));
     text[n++][0] = '\0';
     snprintf(text[n++], sizeof text[0], "Research software, not a medical device.");
     return n;
@@ -88,24 +93,23 @@ static int panel_lines(const prediction *p, const fv_model_spec *spec, char text
 static fv_status write_overlay(const prediction *p, const fv_report_classes *classes, const char *out) {
     char path[FV_PATH_MAX];
     FV_TRY(out_path(out, p, "overlay", path));
-    return fv_report_overlay(path, &p->photo, classes, p->masks, NULL);
+    return fv_report_overlay(path, &p->photo, classes, p->found->masks, NULL);
 }
 
-static fv_status write_panel(const prediction *p, const fv_model_spec *spec, const fv_report_classes *classes,
-                             const char *out) {
+static fv_status write_panel(const prediction *p, const fv_report_classes *classes, const char *out) {
     const char *lines[MAX_LINES];
     char path[FV_PATH_MAX], text[MAX_LINES][96];
-    int count = panel_lines(p, spec, text);
+    int count = panel_lines(p, text);
     for (int i = 0; i < count; i++) lines[i] = text[i];
     FV_TRY(out_path(out, p, "panel", path));
-    return fv_report_panel(path, &p->photo, classes, p->masks, NULL, lines, count);
+    return fv_report_panel(path, &p->photo, classes, p->found->masks, NULL, lines, count);
 }
 
 static fv_status write_vessels(const prediction *p, const char *out) {
     char path[FV_PATH_MAX];
-    if (!p->has_vessels) return FV_OK;
+    if (!p->found->has_vessels) return FV_OK;
     FV_TRY(out_path(out, p, "measures", path));
-    return fv_report_vessels(path, p->stem, &p->photo, &p->vessels, &p->vessel_map);
+    return fv_report_vessels(path, p->stem, &p->photo, &p->found->vessels, &p->found->vessel_map);
 }
 
 /* JSON of an earlier run must not stand beside other masks. */
@@ -121,17 +125,17 @@ static fv_status remove_old_json(const prediction *p, const char *out) {
 static fv_status write_results(const session *run, prediction *p) {
     const char *names[FV_MAX_CLASSES];
     char json_path[FV_PATH_MAX];
-    fv_report_classes classes = picture_classes(run->spec, names);
+    fv_report_classes classes = picture_classes(&p->found->spec, names);
     FV_TRY(remove_old_json(p, run->out));
-    FV_TRY(write_masks(p, run->spec, run->out));
+    FV_TRY(write_masks(p, run->out));
     stage_end(&p->times, STAGE_WRITE_MASKS);
     FV_TRY(write_overlay(p, &classes, run->out));
     stage_end(&p->times, STAGE_OVERLAY);
-    FV_TRY(write_panel(p, run->spec, &classes, run->out));
+    FV_TRY(write_panel(p, &classes, run->out));
     FV_TRY(write_vessels(p, run->out));
     stage_end(&p->times, STAGE_PANEL);
     FV_TRY(out_path(run->out, p, ".json", json_path));
-    return json_write(prediction_json(p, run->spec, run->with_times), json_path);
+    return json_write(prediction_json(p, run->with_times), json_path);
 }
 
 /* ---- one photograph, all photographs ---- */
@@ -152,52 +156,28 @@ static fv_status read_photo(prediction *p) {
                    p->path, p->photo.width, p->photo.height, FV_REPORT_MAX_SIDE);
 }
 
-static fv_status find_masks(const session *run, prediction *p) {
-    fv_probability_map map;
-    fv_work work;
-    bool vessels = fv_model_class(run->spec, "vessel") >= 0;
-    if (vessels || fv_preprocess_needs_fov(&run->spec->preprocess)) FV_TRY(fv_fov_find(&p->photo, &p->field));
-    const fv_preprocess of_camera = fv_preprocess_for_camera(&run->spec->preprocess, run->degrees);
-    FV_TRY(fv_preprocess_enhance(&of_camera, &p->photo, p->field.data ? &p->field : NULL, &work));
-    stage_end(&p->times, STAGE_ENHANCE);
-    fv_status status = fv_predict_work(run->predictor, &work, &map);
-    fv_work_free(&work);
-    stage_end(&p->times, STAGE_NETWORK);
-    if (status != FV_OK) return status;
-    return fv_predict_masks(run->spec, &map, p->photo.width, p->photo.height, p->masks);
-}
-
-/* Inside the field of view; a disc that the model finds is no part of it. */
-static fv_status measure_vessels(prediction *p, double degrees, const fv_image *vessels, const fv_image *disc) {
-    fv_scale scale = FV_SCALE_UNKNOWN;
-    const fv_vessel_disc found = {.mask = disc};
-    const bool has_disc = disc && fv_mask_count(disc) > 0;
-    if (degrees <= FV_SCALE_DEGREES_MAX) FV_TRY(fv_scale_from_field_mask(degrees, NAN, &p->field, &scale));
-    fv_status status =
-        fv_vessels_measure(vessels, &p->field, has_disc ? &found : NULL, scale, &p->vessels, &p->vessel_map);
-    p->has_vessels = status == FV_OK;
-    return status;
-}
-
 static fv_status analyse(const session *run, prediction *p) {
+    static const stage stages[FV_ANALYSIS_STAGES] = {STAGE_ENHANCE, STAGE_NETWORK, STAGE_MASKS, STAGE_MEASURES};
     FV_TRY(read_photo(p));
     stage_end(&p->times, STAGE_DECODE);
-    FV_TRY(fv_fail_about(find_masks(run, p), p->path));
-    stage_end(&p->times, STAGE_MASKS);
-    int disc = fv_model_class(run->spec, "disc"), cup = fv_model_class(run->spec, "cup");
-    p->has_cdr = disc >= 0 && cup >= 0;
-    if (p->has_cdr) FV_TRY(fv_fail_about(fv_cdr_measure(&p->masks[disc], &p->masks[cup], &p->cdr), p->path));
-    int vessel = fv_model_class(run->spec, "vessel");
-    const fv_image *found_disc = disc >= 0 ? &p->masks[disc] : NULL;
-    if (vessel >= 0) FV_TRY(fv_fail_about(measure_vessels(p, run->degrees, &p->masks[vessel], found_disc), p->path));
-    stage_end(&p->times, STAGE_MEASURES);
+    FV_TRY(fv_fail_about(fv_analyse_image(run->analyser, &p->photo, &p->found), p->path));
+    for (int i = 0; i < FV_ANALYSIS_STAGES; i++) p->times.ms[stages[i]] = p->found->ms[i];
+    stage_begin(&p->times);
     return FV_OK;
 }
 
 static void keep_row(session *run, const prediction *p) {
     vessel_row *row = &run->rows[run->row_count++];
-    *row = (vessel_row){.width = p->photo.width, .height = p->photo.height, .vessels = p->vessels};
+    *row = (vessel_row){.width = p->photo.width, .height = p->photo.height, .vessels = p->found->vessels};
     memcpy(row->stem, p->stem, sizeof row->stem);
+}
+
+static void tell(const prediction *p) {
+    const fv_analysis *found = p->found;
+    if (found->has_cdr && found->cdr.disc_found)
+        fv_log_info("%s: vCDR %.2f, disc %d px high", p->path, found->cdr.vcdr, found->cdr.disc_height_px);
+    else
+        fv_log_info("%s: %s", p->path, found->has_cdr ? "no disc found" : "done");
 }
 
 static fv_status predict_photo(session *run, const char *path) {
@@ -207,16 +187,11 @@ static fv_status predict_photo(session *run, const char *path) {
     stage_begin(&p.times);
     fv_status status = analyse(run, &p);
     if (status == FV_OK) status = write_results(run, &p);
-    if (status == FV_OK && p.has_vessels) keep_row(run, &p);
-    if (status == FV_OK && p.has_cdr && p.cdr.disc_found)
-        fv_log_info("%s: vCDR %.2f, disc %d px high", path, p.cdr.vcdr, p.cdr.disc_height_px);
-    else if (status == FV_OK)
-        fv_log_info("%s: %s", path, p.has_cdr ? "no disc found" : "done");
+    if (status == FV_OK && p.found->has_vessels) keep_row(run, &p);
+    if (status == FV_OK) tell(&p);
     for (int i = STAGE_FIRST_OF_PHOTO; i < STAGE_COUNT; i++) run->times.ms[i] += p.times.ms[i];
     fv_image_free(&p.photo);
-    fv_image_free(&p.field);
-    fv_masks_free(p.masks, FV_MAX_CLASSES);
-    fv_vessel_map_free(&p.vessel_map);
+    fv_analysis_free(p.found);
     return status;
 }
 
@@ -276,7 +251,6 @@ static fv_status predict(session *run, const char *word, char *const *words, int
                          long memory_mib) {
     char model_path[FV_PATH_MAX];
     photo_list list;
-    fv_model *model = NULL;
     keep_freed_memory();
     stage_note_start(&run->times);
     stage_begin(&run->times);
@@ -285,19 +259,17 @@ static fv_status predict(session *run, const char *word, char *const *words, int
     FV_TRY(run_model_path(word, model_path));
     FV_TRY(photo_list_make(words, word_count, &list));
     fv_status status = photo_list_check_out(&list, run->out);
-    if (status == FV_OK) status = fv_model_load(model_path, &model);
-    if (status == FV_OK) status = fv_predictor_make(model, &run->predictor);
+    if (status == FV_OK) status = fv_analyser_open(model_path, &run->analyser);
+    if (status == FV_OK) status = fv_analyser_set_camera(run->analyser, run->degrees);
     if (status == FV_OK) status = fv_folder_make(run->out);
     if (status == FV_OK) {
-        run->spec = &model->spec;
-        fv_predictor_set_flips(run->predictor, flips);
-        fv_predictor_set_memory(run->predictor, (size_t)memory_mib << 20);
+        fv_analyser_set_flips(run->analyser, flips);
+        fv_analyser_set_memory(run->analyser, (size_t)memory_mib << 20);
         stage_end(&run->times, STAGE_READ_MODEL);
         status = predict_all(run, &list);
     }
     free(run->rows);
-    fv_predictor_free(run->predictor);
-    fv_model_free(model);
+    fv_analyser_close(run->analyser);
     photo_list_free(&list);
     return status;
 }

@@ -6,7 +6,7 @@
 #include "fovea/base/file.h"
 #include "fovea/base/text.h"
 #include "fovea/base/version.h"
-#include "fovea/image/mask.h"
+#include "vessel_table.h"
 
 static void put(cJSON *object, const char *name, double value) {
     if (isfinite(value))
@@ -40,21 +40,21 @@ static void put_times(cJSON *root, const stage_times *times) {
     put(item, "total", stage_total_ms(times));
 }
 
-char *prediction_json(const prediction *p, const fv_model_spec *spec, bool with_times) {
+char *prediction_json(const prediction *p, bool with_times) {
     char photo[FV_PATH_MAX];
+    const fv_analysis *found = p->found;
     fv_text_clean(p->path, photo, sizeof photo); /* a file's name may hold any bytes, JSON is UTF-8 */
     cJSON *root = cJSON_CreateObject();
     cJSON_AddStringToObject(root, "photo", photo);
-    put(root, "width_px", p->photo.width);
-    put(root, "height_px", p->photo.height);
-    if (p->has_cdr) put_cdr(root, &p->cdr);
-    if (p->has_vessels) vessel_json(cJSON_AddObjectToObject(root, "vessels"), &p->vessels);
+    put(root, "width_px", found->width);
+    put(root, "height_px", found->height);
+    if (found->has_cdr) put_cdr(root, &found->cdr);
+    if (found->has_vessels) vessel_json(cJSON_AddObjectToObject(root, "vessels"), &found->vessels);
     cJSON *share = cJSON_AddObjectToObject(root, "share_of_photo");
-    for (int c = 0; c < spec->classes; c++)
-        put(share, spec->class_names[c],
-            (double)fv_mask_count(&p->masks[c]) / ((double)p->photo.width * p->photo.height));
+    for (int c = 0; c < found->spec.classes; c++)
+        put(share, found->spec.class_names[c], fv_analysis_measure(found, found->share_names[c]));
     if (with_times) put_times(root, &p->times);
-    cJSON_AddStringToObject(root, "network", spec->network);
+    cJSON_AddStringToObject(root, "network", found->spec.network);
     cJSON_AddStringToObject(root, "fovea", fv_version());
     cJSON_AddStringToObject(root, "notice",
                             "Research software, not a medical device; have a qualified clinician judge the eye.");

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/base/threads.h"
 #include "fovea/nn/layers.h"
 
 #define LEAST_WINDOW 64 /* px: smaller windows would see too little round each pixel */
@@ -16,6 +17,7 @@ struct fv_predictor {
     fv_plan *plan;
     fv_value input, output;
     int height, width; /* px, of the plan's window; 0 without a plan */
+    int threads;       /* that the plan has scratch for */
     bool flips;
     double degrees; /* that the camera sees, NAN: unknown */
     size_t memory;  /* of a plan at most, 0: no limit */
@@ -53,11 +55,12 @@ static fv_status plan_build(fv_predictor *p, int height, int width) {
     if (!p->plain || !p->found) return FV_NO_RESOURCE;
     p->height = height;
     p->width = width;
+    p->threads = fv_threads();
     return FV_OK;
 }
 
 static fv_status plan_for(fv_predictor *p, int height, int width) {
-    if (p->plan && p->height == height && p->width == width) return FV_OK;
+    if (p->plan && p->height == height && p->width == width && p->threads >= fv_threads()) return FV_OK;
     plan_drop(p);
     fv_status status = plan_build(p, height, width);
     if (status != FV_OK) plan_drop(p);
@@ -272,6 +275,7 @@ fv_status fv_predict_work(fv_predictor *p, const fv_work *work, fv_probability_m
         map->width = work->image.width;
         map->height = work->image.height;
     } else {
+        FV_TRY(plan_for(p, pre->size, pre->size));
         fv_preprocess_sample(pre, &work->image, p->plain);
         FV_TRY(run_window(p));
         map->data = p->found;

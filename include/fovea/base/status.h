@@ -2,14 +2,7 @@
 #ifndef FOVEA_BASE_STATUS_H
 #define FOVEA_BASE_STATUS_H
 
-/* The values are also the exit codes of the command. */
-typedef enum fv_status {
-    FV_OK = 0,
-    FV_FINDINGS = 1,      /* `fovea data check`: something would spoil training */
-    FV_BAD_INPUT = 2,     /* a file, a key or an argument is wrong */
-    FV_NO_RESOURCE = 3,   /* out of memory, disk full */
-    FV_INTERRUPTED = 130, /* stopped by a signal, state saved */
-} fv_status;
+#include "fovea/base/public.h" /* fv_status, fv_error() */
 
 /* Records what went wrong for fv_error() of this thread and returns `code`. The sentence says what was found, where
    (file, line, field), what was expected and how to mend it; no trailing newline. Up to 1023 bytes are kept. */
@@ -20,9 +13,6 @@ fv_status fv_fail_about(fv_status status, const char *path);
 
 /* FV_NO_RESOURCE for a failed allocation of `bytes` needed for `what`. */
 fv_status fv_fail_memory(const char *what, unsigned long long bytes);
-
-/* The sentence of the last fv_fail() on this thread; "" when there was none. Valid until the next fv_fail(). */
-const char *fv_error(void);
 
 /* Returns from the caller with the status of `call` unless it is FV_OK. */
 #define FV_TRY(call)                                                                                                   \

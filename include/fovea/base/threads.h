@@ -4,11 +4,13 @@
 
 #include <stdint.h>
 
+#include "fovea/base/public.h" /* fv_threads_set() */
+
 #define FV_MAX_THREADS 64
 
-/* Number of threads for fv_parallel_for(), 1 .. FV_MAX_THREADS; 0 means all processors that the process had when it
-   first asked. Not to be raised while a plan exists: its scratch is sized by this number. */
-void fv_threads_set(int count);
+/* Number of threads for fv_parallel_for(), 1 .. FV_MAX_THREADS: what fv_threads_set() was given, or all processors that
+   the process had when it first asked. A plan's scratch is sized by this number: one that was made for fewer threads
+   must not run. */
 int fv_threads(void);
 
 /* Runs body(context, i, worker) for i = 0 .. count-1, handed out dynamically one at a time; worker is in

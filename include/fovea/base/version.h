@@ -2,8 +2,8 @@
 #ifndef FOVEA_BASE_VERSION_H
 #define FOVEA_BASE_VERSION_H
 
-/* "0.1.0" */
-const char *fv_version(void);
+#include "fovea/base/public.h" /* fv_version() */
+
 /* The git revision that was built, "-dirty" behind it when files were changed; "unknown" outside a repository. */
 const char *fv_revision(void);
 
