@@ -159,6 +159,7 @@ clean: ## delete the build folder
 $(BUILD)/generated/revision.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define FV_REVISION "%s"\n' "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" >$@.new
+	@printf '#define FV_REVISION_DATE "%s"\n' "$$(git log -1 --format=%cs 2>/dev/null)" >>$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The published ONNX schema, from Debian's libonnx-dev, as C.
