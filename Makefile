@@ -11,15 +11,19 @@ SANITIZE ?=
 CONFIG ?= od_oc.ini
 ARGS ?=
 
-PACKAGES := openblas stb libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c cmocka
-PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null | sed 's/-I/-isystem /g')
-PKG_LIBS := $(shell pkg-config --libs openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c 2>/dev/null) -lgif -lcsv
+# What the library is linked with: packages that pkg-config knows, and others.
+LIB_PACKAGES := openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c
+BARE_LIBS := -lgif -lcsv -lpthread -lm
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIB_PACKAGES) stb cmocka 2>/dev/null | sed 's/-I/-isystem /g')
+PKG_LIBS := $(shell pkg-config --libs $(LIB_PACKAGES) 2>/dev/null)
 
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
 CFLAGS ?= $(OPTIMISE) -g
-ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=. -fopenmp-simd $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
-LDLIBS = $(PKG_LIBS) -lpthread -lm
+# One set of objects for program, archive and shared library, which shows what FV_API marks; no path of this folder in them.
+PLACE := -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=.
+ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(PLACE) -fopenmp-simd $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
+LDLIBS = $(PKG_LIBS) $(BARE_LIBS)
 ifneq ($(SANITIZE),)
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SANITIZE)
@@ -37,6 +41,7 @@ APP_SOURCES := $(wildcard src/app/*.c)
 ENGINE_SOURCES := $(filter-out %_avx2.c %_avx512.c,$(wildcard src/base/*.c src/tensor/*.c src/kernel/*.c src/op/*.c src/graph/*.c src/nn/*.c))
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 GRAD_SOURCES := $(wildcard tests/grad/test_*.c)
+SHELL_TESTS := $(wildcard tests/shell/test_*.sh)
 UNIT_HELPERS := $(filter-out $(UNIT_SOURCES),$(wildcard tests/unit/*.c))
 KERNEL_HELPERS := $(filter tests/unit/kernel_%,$(UNIT_HELPERS))
 SLOW_HELPERS := tests/slow/training_rig.c
@@ -48,11 +53,47 @@ UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 KERNEL_TESTS := $(filter $(BUILD)/tests/test_kernel_%,$(UNIT_TESTS))
 GRAD_TESTS := $(patsubst tests/grad/%.c,$(BUILD)/tests/grad_%,$(GRAD_SOURCES))
 
-.PHONY: all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader bench-augment format torch-curve clean FORCE
+.PHONY: install uninstall all help deps train test run-tests tests kernel-tests kernel-bench kernel-results arm64-kernel-tests check sanitize fuzz slow results bench-peers bench-images bench-predict bench-loader bench-augment format torch-curve clean FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 
 all: $(BUILD)/fovea ## build build/libfovea.a and build/fovea
+
+# ---- installing ----
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+DESTDIR ?=
+# The library's interface: raised when a program built against an older one would not run any more.
+SONAME := libfovea.so.0
+VERSION := $(shell sed -n 's/^ *return "\([0-9.]*\)";.*/\1/p' src/base/version.c)
+PUBLIC_HEADERS := fovea/fovea.h fovea/base/public.h
+MAN := $(PREFIX)/share/man/man1/fovea.1
+BASH_COMPLETION := $(PREFIX)/share/bash-completion/completions/fovea
+ZSH_COMPLETION := $(PREFIX)/share/zsh/site-functions/_fovea
+FISH_COMPLETION := $(PREFIX)/share/fish/vendor_completions.d/fovea.fish
+INSTALLED := $(PREFIX)/bin/fovea $(LIBDIR)/libfovea.a $(LIBDIR)/libfovea.so $(LIBDIR)/$(SONAME) $(LIBDIR)/libfovea.so.$(VERSION) \
+  $(LIBDIR)/pkgconfig/fovea.pc $(addprefix $(PREFIX)/include/,$(PUBLIC_HEADERS)) $(MAN) $(BASH_COMPLETION) $(ZSH_COMPLETION) $(FISH_COMPLETION)
+INSTALL := install -D -p
+
+install: all $(BUILD)/libfovea.so $(BUILD)/fovea.1 ## into PREFIX (default /usr/local), below DESTDIR: docs/install.md
+	@$(INSTALL) -m 755 $(BUILD)/fovea $(DESTDIR)$(PREFIX)/bin/fovea
+	@$(INSTALL) -m 644 $(BUILD)/libfovea.a $(DESTDIR)$(LIBDIR)/libfovea.a
+	@$(INSTALL) -m 644 $(BUILD)/libfovea.so $(DESTDIR)$(LIBDIR)/libfovea.so.$(VERSION)
+	@ln -sf libfovea.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	@ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libfovea.so
+	@for header in $(PUBLIC_HEADERS); do $(INSTALL) -m 644 include/$$header $(DESTDIR)$(PREFIX)/include/$$header; done
+	@$(INSTALL) -m 644 $(BUILD)/fovea.1 $(DESTDIR)$(MAN)
+	@$(INSTALL) -m 644 $(BUILD)/completion.bash $(DESTDIR)$(BASH_COMPLETION)
+	@$(INSTALL) -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(ZSH_COMPLETION)
+	@$(INSTALL) -m 644 $(BUILD)/completion.fish $(DESTDIR)$(FISH_COMPLETION)
+	@mkdir -p $(DESTDIR)$(LIBDIR)/pkgconfig
+	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(VERSION)|; s|@PACKAGES@|$(LIB_PACKAGES)|; s|@LIBS@|$(BARE_LIBS)|' \
+	  tools/fovea.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/fovea.pc
+
+uninstall: ## what make install has put there; give it the same PREFIX and DESTDIR
+	@rm -f $(addprefix $(DESTDIR),$(INSTALLED))
+	@-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/include/fovea/base $(DESTDIR)$(PREFIX)/include/fovea
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -70,8 +111,8 @@ test: deps ## build and run all tests
 
 tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
-run-tests: all tests check
-	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS)
+run-tests: all tests check $(BUILD)/libfovea.so
+	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS) $(SHELL_TESTS)
 
 kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
 	@BUILD=$(BUILD) tools/run_tests.sh $(KERNEL_TESTS)
@@ -159,6 +200,13 @@ clean: ## delete the build folder
 $(BUILD)/generated/revision.h: FORCE
 	@mkdir -p $(@D)
 	@printf '#define FV_REVISION "%s"\n' "$$(git describe --always --dirty --abbrev=12 2>/dev/null || echo unknown)" >$@.new
+	@printf '#define FV_REVISION_DATE "%s"\n' "$$(git log -1 --format=%cs 2>/dev/null)" >>$@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+
+# Objects of other flags are no good.
+$(BUILD)/generated/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The published ONNX schema, from Debian's libonnx-dev, as C.
@@ -167,7 +215,7 @@ $(BUILD)/generated/onnx.pb-c.c: $(ONNX_PROTO)
 	@mkdir -p $(@D)
 	@protoc-c --c_out=$(@D) -I$(dir $<) $(notdir $<)
 
-$(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c
+$(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c $(BUILD)/generated/flags
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -w $(PKG_CFLAGS) -c $< -o $@
 
@@ -176,6 +224,17 @@ $(call object,$(wildcard src/exchange/*.c)): | $(BUILD)/generated/onnx.pb-c.c
 $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
 	@ar rcs $@ $^
+
+# nodelete: the pool's threads live in it for good. defs: every symbol must be found now, not when a user's program starts
+# (those of sanitizers are found in the program).
+$(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
+	@echo "link $@"
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+# The manual page and the completions, by the program itself.
+$(BUILD)/fovea.1: $(BUILD)/fovea
+	@for shell in bash zsh fish; do $< help --completion $$shell >$(BUILD)/completion.$$shell; done
+	@$< help --man >$@
 
 $(BUILD)/libfovea64.a: $(call object64,$(ENGINE_SOURCES))
 	@rm -f $@
@@ -205,14 +264,15 @@ $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BU
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
+comma := ,
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 
-$(BUILD)/obj/%.o: %.c | $(BUILD)/generated/revision.h
+$(BUILD)/obj/%.o: %.c $(BUILD)/generated/flags | $(BUILD)/generated/revision.h
 	@mkdir -p $(@D)
 	@echo "cc $<"
 	@$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) $(ISA_FLAGS) -c $< -o $@
 
-$(BUILD)/obj64/%.o: %.c | $(BUILD)/generated/revision.h
+$(BUILD)/obj64/%.o: %.c $(BUILD)/generated/flags | $(BUILD)/generated/revision.h
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) $(PKG_CFLAGS) -DFV_DOUBLE -c $< -o $@
 

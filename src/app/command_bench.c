@@ -70,7 +70,7 @@ fv_status command_bench(int argc, char **argv) {
     const option_spec options[] = {
         {"model", OPTION_TEXT, &a.model, "NAME",
          "a network's name, a model file or a run folder (default: all networks)", 0, 0},
-        {"mode", OPTION_TEXT, &a.mode, "MODE", "train or infer (default: both; train with --profile)", 0, 0},
+        {"mode", OPTION_TEXT, &a.mode, "train|infer", "what to time (default: both; train with --profile)", 0, 0},
         {"batch", OPTION_INTEGER, &a.batch, "N", "images a step (default: 8 to train, resunet and resunet32 2; else 1)",
          1, 1024},
         {"size", OPTION_INTEGER, &a.size, "PX", "side of the input (default 256, or the model file's)", 32, 4096},

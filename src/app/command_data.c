@@ -216,15 +216,21 @@ static fv_status data_augment(int argc, char **argv) {
     return status;
 }
 
+const command data_verbs[] = {
+    {"check", data_check, "what is wrong with a data set"},
+    {"augment", data_augment, "contact sheet of augmented samples"},
+    {NULL, NULL, NULL},
+};
+
 fv_status command_data(int argc, char **argv) {
-    const char *verb = argc > 1 ? argv[1] : "";
-    if (strcmp(verb, "check") == 0) return data_check(argc - 1, argv + 1);
-    if (strcmp(verb, "augment") == 0) return data_augment(argc - 1, argv + 1);
-    if (strcmp(verb, "--help") == 0 || strcmp(verb, "-h") == 0) {
-        printf("fovea data check    what is wrong with a data set; see fovea data check --help\n"
-               "fovea data augment  contact sheet of augmented samples; see fovea data augment --help\n");
+    const char *word = argc > 1 ? argv[1] : "";
+    for (const command *verb = data_verbs; verb->name; verb++)
+        if (strcmp(word, verb->name) == 0) return verb->run(argc - 1, argv + 1);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        for (const command *verb = data_verbs; verb->name; verb++)
+            printf("fovea data %-8s %s; see fovea data %s --help\n", verb->name, verb->summary, verb->name);
         return FV_OK;
     }
-    if (!*verb) return fv_fail(FV_BAD_INPUT, "say what to do: fovea data check or fovea data augment");
-    return fv_fail(FV_BAD_INPUT, "fovea data knows check and augment, not \"%s\"; see fovea data --help", verb);
+    if (!*word) return fv_fail(FV_BAD_INPUT, "say what to do: fovea data check or fovea data augment");
+    return fv_fail(FV_BAD_INPUT, "fovea data knows check and augment, not \"%s\"; see fovea data --help", word);
 }

@@ -142,9 +142,8 @@ fv_status command_eval(int argc, char **argv) {
     char **words;
     int word_count;
     const option_spec options[] = {
-        {"split", OPTION_TEXT, &a.split, "NAME",
-         "train, val, test or all (default val; all with --manifest; with --on the test split of sets that have one)",
-         0, 0},
+        {"split", OPTION_TEXT, &a.split, "train|val|test|all",
+         "which photographs (default val; all with --manifest; with --on the test split of sets that have one)", 0, 0},
         {"manifest", OPTION_TEXT, &a.manifest, "CSV",
          "measure on the photographs of this table instead of the run's own", 0, 0},
         {"on", OPTION_TEXT, &a.on, "A,B,...",

@@ -7,6 +7,17 @@
 
 #include "fovea/base/status.h"
 
+typedef struct command {
+    const char *name; /* NULL ends a list */
+    fv_status (*run)(int argc, char **argv);
+    const char *summary;
+} command;
+
+const command *command_list(void);
+/* The second words that the command knows ("check" of "data"), each a command of its own; NULL when it takes none. */
+const command *command_verbs(const char *name);
+
+fv_status command_help(int argc, char **argv);
 fv_status command_train(int argc, char **argv);
 fv_status command_eval(int argc, char **argv);
 fv_status command_predict(int argc, char **argv);
@@ -15,6 +26,8 @@ fv_status command_data(int argc, char **argv);
 fv_status command_phantom(int argc, char **argv);
 fv_status command_inspect(int argc, char **argv);
 fv_status command_bench(int argc, char **argv);
+
+extern const command data_verbs[];
 
 /* SIGINT and SIGTERM ask the running command to stop at the next good moment; a second one ends it at once. */
 void stop_on_signals(void);

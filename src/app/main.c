@@ -7,12 +7,6 @@
 #include "fovea/base/nearest.h"
 #include "fovea/base/version.h"
 
-typedef struct command {
-    const char *name;
-    fv_status (*run)(int argc, char **argv);
-    const char *summary;
-} command;
-
 static const command commands[] = {
     {"train", command_train, "train a network as an INI file says; goes on by itself where it stopped"},
     {"eval", command_eval, "measure a model on photographs with known masks"},
@@ -22,8 +16,18 @@ static const command commands[] = {
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},
     {"bench", command_bench, "time networks and kernels beside this machine's limits"},
+    {"help", command_help, "this text, a command's, the manual page, completions for shells"},
+    {NULL, NULL, NULL},
 };
-#define COMMAND_COUNT (sizeof commands / sizeof *commands)
+#define COMMAND_COUNT (sizeof commands / sizeof *commands - 1)
+
+const command *command_list(void) {
+    return commands;
+}
+
+const command *command_verbs(const char *name) {
+    return strcmp(name, "data") == 0 ? data_verbs : NULL;
+}
 
 static volatile sig_atomic_t stop;
 
@@ -42,20 +46,6 @@ bool stop_requested(void) {
     return stop != 0;
 }
 
-static void print_help(void) {
-    printf("fovea %s: segmentation of retinal photographs on CPUs\n\nusage: fovea COMMAND ...\n\n", fv_version());
-    for (size_t i = 0; i < COMMAND_COUNT; i++) printf("  %-10s %s\n", commands[i].name, commands[i].summary);
-    printf("\nexamples:\n"
-           "  fovea train configs/od_oc.ini\n"
-           "  fovea eval runs/od_oc --split test\n"
-           "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
-           "  fovea COMMAND --help\n\n"
-           "Research software, not a medical device. Not cleared or certified anywhere, not validated for diagnosis, "
-           "screening\n"
-           "decisions or patient care. Numbers are estimates from image masks; have a qualified clinician judge the "
-           "eye.\n");
-}
-
 static int finish(fv_status status) {
     bool told = status == FV_OK || status == FV_INTERRUPTED || status == FV_FINDINGS;
     if (!told) fprintf(stderr, "fovea: %s\n", fv_error());
@@ -67,12 +57,12 @@ static int finish(fv_status status) {
 }
 
 int main(int argc, char **argv) {
-    const char *word = argc > 1 ? argv[1] : "--help";
+    const char *word = argc > 1 ? argv[1] : "";
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(word, commands[i].name) == 0) return finish(commands[i].run(argc - 1, argv + 1));
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
-        print_help();
-        return argc > 1 ? finish(FV_OK) : FV_BAD_INPUT;
+    if (argc < 2 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+        int status = finish(command_help(1, argv));
+        return argc < 2 && status == FV_OK ? FV_BAD_INPUT : status;
     }
     if (strcmp(word, "--version") == 0) {
         printf("fovea %s (%s)\n", fv_version(), fv_revision());

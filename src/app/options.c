@@ -22,7 +22,22 @@ static const option_spec common[] = {
 };
 #define COMMON_COUNT (int)(sizeof common / sizeof *common)
 
-static const option_spec *option_at(const command_line *line, int i) {
+const char options_exit_codes[] =
+    "0 good, 1 findings (data check), 2 bad input or use, 3 out of memory or disk, 130 interrupted";
+
+static options_visit *diverted;
+static void *diverted_context;
+
+void options_divert_help(options_visit *visit, void *context) {
+    diverted = visit;
+    diverted_context = context;
+}
+
+int options_count(const command_line *line) {
+    return line->option_count + COMMON_COUNT;
+}
+
+const option_spec *options_at(const command_line *line, int i) {
     return i < line->option_count ? &line->options[i] : &common[i - line->option_count];
 }
 
@@ -34,10 +49,8 @@ static void print_option(const option_spec *o) {
 
 static void print_help(const command_line *line) {
     printf("fovea %s %s\n\n%s\n\noptions:\n", line->command, line->usage, line->summary);
-    for (int i = 0; i < line->option_count + COMMON_COUNT; i++) print_option(option_at(line, i));
-    printf("\nexamples:\n%s\n\nexit codes: 0 good, 1 findings (data check), 2 bad input or use, 3 out of memory or "
-           "disk, 130 interrupted\n",
-           line->examples);
+    for (int i = 0; i < options_count(line); i++) print_option(options_at(line, i));
+    printf("\nexamples:\n%s\n\nexit codes: %s\n", line->examples, options_exit_codes);
 }
 
 static fv_status take_integer(const command_line *line, const option_spec *o, const char *text) {
@@ -96,11 +109,11 @@ static const char *stopped_at(char **argv) {
 static fv_status wrong_option(const command_line *line, int result, const char *word) {
     if (result == ':') return fv_fail(FV_BAD_INPUT, "%s needs a value; see fovea %s --help", word, line->command);
     const char *names[MAX_OPTIONS];
-    int total = line->option_count + COMMON_COUNT;
+    int total = options_count(line);
     if (optopt >= FIRST_LONG)
         return fv_fail(FV_BAD_INPUT, "%s: --%s takes no value; see fovea %s --help", word,
-                       option_at(line, optopt - FIRST_LONG)->name, line->command);
-    for (int i = 0; i < total; i++) names[i] = option_at(line, i)->name;
+                       options_at(line, optopt - FIRST_LONG)->name, line->command);
+    for (int i = 0; i < total; i++) names[i] = options_at(line, i)->name;
     int near = fv_nearest(word + strspn(word, "-"), names, total);
     if (near >= 0)
         return fv_fail(FV_BAD_INPUT, "fovea %s has no option %s; did you mean --%s?", line->command, word, names[near]);
@@ -110,10 +123,10 @@ static fv_status wrong_option(const command_line *line, int result, const char *
 
 fv_status options_parse(const command_line *line, int argc, char **argv, char ***words, int *word_count, bool *done) {
     struct option list[MAX_OPTIONS + 1] = {0};
-    int total = line->option_count + COMMON_COUNT, index;
+    int total = options_count(line), index;
     for (int i = 0; i < total; i++)
-        list[i] = (struct option){option_at(line, i)->name,
-                                  option_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL,
+        list[i] = (struct option){options_at(line, i)->name,
+                                  options_at(line, i)->kind == OPTION_FLAG ? no_argument : required_argument, NULL,
                                   i + FIRST_LONG};
     opterr = 0;
     optind = 1;
@@ -123,12 +136,15 @@ fv_status options_parse(const command_line *line, int argc, char **argv, char **
         else if (result < FIRST_LONG)
             return wrong_option(line, result, stopped_at(argv));
         else
-            FV_TRY(take(line, option_at(line, result - FIRST_LONG), optarg));
+            FV_TRY(take(line, options_at(line, result - FIRST_LONG), optarg));
     }
     *word_count = argc - optind;
     *words = argv + optind; /* getopt_long() has moved the options before them */
     *done = help;
-    if (help) print_help(line);
+    if (help && diverted)
+        diverted(diverted_context, line);
+    else if (help)
+        print_help(line);
     fv_log_set_quiet(quiet);
     fv_threads_set((int)threads);
     return FV_OK;

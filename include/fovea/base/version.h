@@ -6,5 +6,7 @@
 
 /* The git revision that was built, "-dirty" behind it when files were changed; "unknown" outside a repository. */
 const char *fv_revision(void);
+/* The day of that revision, "2026-11-24"; "" when unknown. */
+const char *fv_revision_date(void);
 
 #endif
