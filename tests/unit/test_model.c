@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fovea/base/file.h"
+#include "fovea/exchange/import.h"
 #include "fovea/graph/plan.h"
 #include "fovea/infer/predict.h"
 #include "fovea/model/model.h"

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "fovea/base/file.h"
+#include "fovea/exchange/import.h"
 #include "fovea/graph/plan.h"
 #include "fovea/image/image_file.h"
 #include "fovea/model/model.h"
