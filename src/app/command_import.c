@@ -24,6 +24,9 @@ static const struct {
                          "enhance = lab_clahe\n"},
     {"mobilenetv2_se_unet", "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
                             "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
+    {"mobilenetv2_se_unet_keras",
+     "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
+     "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
     {"resunet", "[model]\nclasses = vessel\n[preprocess]\nsize = 512\nwork_size = 512\nfit = stretch\n"
                 "enhance = clahe fov\nnormalise = imagenet\n"},
     {"unet", "[model]\nclasses = vessel\n"},
@@ -142,8 +145,8 @@ fv_status command_import(int argc, char **argv) {
         {"as", OPTION_TEXT, &words.as, "encoder|model", "MobileNetV2 ImageNet weights to train from, or a whole model",
          0, 0},
         {"out", OPTION_TEXT, &words.out, "FILE", "the safetensors file to write", 0, 0},
-        {"network", OPTION_TEXT, &words.network, "NAME", "mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet or wnet",
-         0, 0},
+        {"network", OPTION_TEXT, &words.network, "NAME",
+         "mobilenetv2_unet, mobilenetv2_se_unet(_keras), unet, resunet or wnet", 0, 0},
         {"base", OPTION_INTEGER, &words.base, "N", "filters at full size (default: as the file has)", 8, FV_BASE_MAX},
         {"epsilon", OPTION_NUMBER, &words.epsilon, "E", "of the file's batch norms (default: Keras 1e-3, PyTorch 1e-5)",
          0, 1},

@@ -77,10 +77,11 @@ static void convert_kernel(const fv_own_layer *l, fv_shape s, const fv_foreign_l
                 }
 }
 
-static void convert_bias(const fv_foreign_layer *f, int filters, double epsilon, fv_real *bias) {
+static void convert_bias(const fv_own_layer *l, const fv_foreign_layer *f, int filters, double epsilon, fv_real *bias) {
     for (int c = 0; c < filters; c++) {
         double shift = or_else(f->bias, c, 0);
-        if (f->mean) shift = or_else(f->beta, c, 0) + (shift - (double)f->mean->values[c]) * scale_of(f, c, epsilon);
+        if (f->mean && l->mean < 0)
+            shift = or_else(f->beta, c, 0) + (shift - (double)f->mean->values[c]) * scale_of(f, c, epsilon);
         bias[c] = (fv_real)shift;
     }
 }
@@ -89,6 +90,7 @@ static void convert_batch_norm(const fv_own_layer *l, const fv_params *params, c
                                double epsilon, fv_real *values) {
     fv_real *gamma = values + params->list[l->gamma].offset, *beta = values + params->list[l->beta].offset;
     fv_real *mean = values + params->list[l->mean].offset, *var = values + params->list[l->var].offset;
+    const fv_foreign_tensor *bias = l->bias >= 0 ? NULL : f->bias; /* or it has a place of its own */
     int filters = params->list[l->gamma].shape.c;
     for (int c = 0; c < filters; c++) {
         float variance = or_else(f->var, c, 1);
@@ -96,8 +98,8 @@ static void convert_batch_norm(const fv_own_layer *l, const fv_params *params, c
         bool same = theirs == l->epsilon;
         double factor = same ? 1 : sqrt(((double)variance + l->epsilon) / ((double)variance + theirs));
         gamma[c] = (fv_real)(or_else(f->gamma, c, 1) * factor);
-        beta[c] = f->mean ? or_else(f->beta, c, 0) : or_else(f->bias, c, 0);
-        mean[c] = f->mean ? f->mean->values[c] - or_else(f->bias, c, 0) : 0;
+        beta[c] = f->mean ? or_else(f->beta, c, 0) : or_else(bias, c, 0);
+        mean[c] = f->mean ? f->mean->values[c] - or_else(bias, c, 0) : 0;
         var[c] = variance;
     }
 }
@@ -119,7 +121,7 @@ int fv_convert_values(const fv_own_layers *own, const fv_match *match, bool hwio
         const fv_param *weight = &params->list[l->weight];
         double theirs = epsilon > 0 ? epsilon : l->epsilon;
         convert_kernel(l, weight->shape, f, hwio, theirs, values + weight->offset);
-        if (l->bias >= 0) convert_bias(f, weight->shape.c, theirs, values + params->list[l->bias].offset);
+        if (l->bias >= 0) convert_bias(l, f, weight->shape.c, theirs, values + params->list[l->bias].offset);
         if (l->mean >= 0)
             convert_batch_norm(l, params, f, theirs, values);
         else if (l->gamma >= 0)

@@ -138,19 +138,40 @@ static bool same_parent(const char *a, const char *b) {
     return length == (size_t)(last_word(b) - b) && strncmp(a, b, length) == 0;
 }
 
-static bool takes_norm(const fv_foreign_layer *layer) {
-    return layer->kernel && !layer->gamma && !layer->mean;
+/* A kernel without norm, one of whose sizes is the number of the norm's channels. */
+static bool takes_norm(const fv_foreign_layer *layer, const fv_foreign_layer *norm) {
+    if (!layer->kernel || layer->gamma || layer->mean) return false;
+    for (int i = 0; i < layer->kernel->dims; i++)
+        if (layer->kernel->shape[i] == (int64_t)norm->gamma->count) return true;
+    return false;
 }
 
-/* The layer that norm i belongs to: of conv1, conv2, bn1, bn2 the one with its number, else the one just before. */
+static bool same_number(const fv_foreign_layer *layer, const fv_foreign_layer *norm) {
+    const char *number = trailing_number(norm->name);
+    return *number && strcmp(trailing_number(layer->name), number) == 0;
+}
+
+/* The last of norm i's neighbours on one side (step -1 or 1) that lie in the same block and take it; of those with its
+   number only where `numbered`. */
+static fv_foreign_layer *neighbour_of(fv_foreign_layers *layers, int i, int step, bool numbered) {
+    const fv_foreign_layer *norm = &layers->list[i];
+    fv_foreign_layer *last = NULL;
+    for (int k = i + step; k >= 0 && k < layers->count && same_parent(layers->list[k].name, norm->name); k += step)
+        if (takes_norm(&layers->list[k], norm) && (!numbered || same_number(&layers->list[k], norm)))
+            last = &layers->list[k];
+    return last;
+}
+
+/* The layer that norm i belongs to: that with its number (conv1, conv2, bn1, bn2, in whatever order), else the one just
+   before, else, in files sorted by name (bn, dw, pw), the last of its block. */
 static fv_foreign_layer *owner_of(fv_foreign_layers *layers, int i) {
-    const char *number = trailing_number(layers->list[i].name);
-    for (int k = i - 1; *number && k >= 0 && same_parent(layers->list[k].name, layers->list[i].name); k--)
-        if (takes_norm(&layers->list[k]) && strcmp(trailing_number(layers->list[k].name), number) == 0)
-            return &layers->list[k];
+    fv_foreign_layer *owner = neighbour_of(layers, i, -1, true);
+    if (!owner) owner = neighbour_of(layers, i, 1, true);
+    if (owner) return owner;
     int before = i - 1;
     while (before >= 0 && is_norm(&layers->list[before])) before--;
-    return before >= 0 && takes_norm(&layers->list[before]) ? &layers->list[before] : NULL;
+    if (before >= 0 && takes_norm(&layers->list[before], &layers->list[i])) return &layers->list[before];
+    return neighbour_of(layers, i, 1, false);
 }
 
 static fv_status attach_norms(const fv_foreign *file, fv_foreign_layers *layers) {

@@ -44,8 +44,18 @@ static fv_status fill(fv_import *import, fv_model *model, double epsilon, fv_imp
     return status;
 }
 
+/* Keras pads the transposed 3x3 convolution at the other end, and its original of this network is built otherwise. */
+static fv_status check_framework(const fv_import *import, const char *network) {
+    bool keras = import->layers.hwio;
+    if (keras == (strcmp(network, "mobilenetv2_se_unet_keras") == 0) || !strstr(network, "_se_")) return FV_OK;
+    return fv_fail(
+        FV_BAD_INPUT, "%s has kernels in %s's order, but %s is built as in %s; use --network mobilenetv2_se_unet%s",
+        import->file.path, keras ? "Keras" : "PyTorch", network, keras ? "PyTorch" : "Keras", keras ? "_keras" : "");
+}
+
 static fv_status import_open(fv_import *import, fv_model_spec *spec, bool find, double epsilon, fv_model **model,
                              fv_import_report *report) {
+    FV_TRY(check_framework(import, spec->network));
     spec->convention = import->layout.layout->convention;
     if (find) FV_TRY(find_filters(import, spec));
     FV_TRY(fv_model_make(spec, 0, model));

@@ -29,7 +29,7 @@ static void take_norm(const fv_graph *graph, const fv_graph_node *node, fv_own_l
 }
 
 static void take_nodes(const fv_graph *graph, bool encoder_only, fv_own_layers *layers) {
-    int layer_of_last = -1; /* norms come just behind what they belong to */
+    int layer_of_last = -1; /* norms come behind what they belong to, an activation may lie between */
     for (int i = 0; i < graph->node_count; i++) {
         const fv_graph_node *node = &graph->nodes[i];
         fv_op_kind kind = node->spec.kind;

@@ -20,8 +20,8 @@ typedef enum fv_norm_kind { FV_NORM_BATCH, FV_NORM_GROUP } fv_norm_kind;
 
 extern const char *const fv_convention_names[]; /* "keras", "torchvision", NULL */
 extern const char *const fv_norm_names[];       /* "batch", "group", NULL */
-extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet",
-                                                   "wnet", NULL */
+extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet",
+                                                   "mobilenetv2_se_unet_keras", "unet", "resunet", "wnet", NULL */
 
 #define FV_BASE_MIN 8
 #define FV_BASE_MAX 128
