@@ -85,7 +85,7 @@ const char *fv_foreign_shape_text(const fv_foreign_tensor *tensor, char text[FV_
     for (int i = 0; i < tensor->dims && at < FV_FOREIGN_SHAPE_TEXT - 24; i++)
         at += (size_t)snprintf(text + at, FV_FOREIGN_SHAPE_TEXT - at, "%s%lld", i ? ", " : "",
                                (long long)tensor->shape[i]);
-    snprintf(text + at, FV_FOREIGN_SHAPE_TEXT - at, ")");
+    snprintf(text + at, FV_FOREIGN_SHAPE_TEXT - at, tensor->dims == 1 ? ",)" : ")");
     return text;
 }
 

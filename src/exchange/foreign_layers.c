@@ -151,6 +151,16 @@ static bool same_number(const fv_foreign_layer *layer, const fv_foreign_layer *n
     return *number && strcmp(trailing_number(layer->name), number) == 0;
 }
 
+/* Whether norm i is one of a block that numbers its layers: a kernel of its own number, or none. */
+static bool is_numbered(const fv_foreign_layers *layers, int i) {
+    const fv_foreign_layer *norm = &layers->list[i];
+    if (!*trailing_number(norm->name)) return false;
+    for (int step = -1; step <= 1; step += 2)
+        for (int k = i + step; k >= 0 && k < layers->count && same_parent(layers->list[k].name, norm->name); k += step)
+            if (layers->list[k].kernel && *trailing_number(layers->list[k].name)) return true;
+    return false;
+}
+
 /* The last of norm i's neighbours on one side (step -1 or 1) that lie in the same block and take it; of those with its
    number only where `numbered`. */
 static fv_foreign_layer *neighbour_of(fv_foreign_layers *layers, int i, int step, bool numbered) {
@@ -167,21 +177,20 @@ static fv_foreign_layer *neighbour_of(fv_foreign_layers *layers, int i, int step
 static fv_foreign_layer *owner_of(fv_foreign_layers *layers, int i) {
     fv_foreign_layer *owner = neighbour_of(layers, i, -1, true);
     if (!owner) owner = neighbour_of(layers, i, 1, true);
-    if (owner) return owner;
+    if (owner || is_numbered(layers, i)) return owner;
     int before = i - 1;
     while (before >= 0 && is_norm(&layers->list[before])) before--;
     if (before >= 0 && takes_norm(&layers->list[before], &layers->list[i])) return &layers->list[before];
     return neighbour_of(layers, i, 1, false);
 }
 
-static fv_status attach_norms(const fv_foreign *file, fv_foreign_layers *layers) {
+/* A norm whose layer is missing stays where it is, and will be left over. */
+static void attach_norms(fv_foreign_layers *layers) {
     for (int i = 0; i < layers->count; i++) {
         fv_foreign_layer *norm = &layers->list[i];
         if (!is_norm(norm)) continue;
         fv_foreign_layer *owner = owner_of(layers, i);
-        if (!owner)
-            return fv_fail(FV_BAD_INPUT, "%s: the norm %.100s follows no convolution that it could belong to",
-                           file->path, norm->name);
+        if (!owner) continue;
         owner->gamma = norm->gamma;
         owner->beta = norm->beta;
         owner->mean = norm->mean;
@@ -192,7 +201,6 @@ static fv_status attach_norms(const fv_foreign *file, fv_foreign_layers *layers)
     for (int i = 0; i < layers->count; i++)
         if (!layers->list[i].used) layers->list[kept++] = layers->list[i];
     layers->count = kept;
-    return FV_OK;
 }
 
 static fv_status make(const fv_foreign *file, fv_foreign_layers *layers) {
@@ -201,7 +209,8 @@ static fv_status make(const fv_foreign *file, fv_foreign_layers *layers) {
     if (is_nameless(file)) return add_nameless(file, layers);
     for (int i = 0; i < file->count; i++) FV_TRY(add_named(file, &file->list[i], layers));
     name_shifts(layers);
-    return attach_norms(file, layers);
+    attach_norms(layers);
+    return FV_OK;
 }
 
 fv_status fv_foreign_layers_make(const fv_foreign *file, fv_foreign_layers *layers) {

@@ -17,8 +17,7 @@ typedef struct fv_foreign_layers {
     bool hwio; /* kernels are {height, width, in, out}, as in Keras; else PyTorch's {out, in, height, width} */
 } fv_foreign_layers;
 
-/* `file` must outlive the layers. FV_BAD_INPUT when two tensors play the same part in a layer, or a norm follows no
-   layer with as many channels. */
+/* `file` must outlive the layers. FV_BAD_INPUT when two tensors play the same part in a layer. */
 fv_status fv_foreign_layers_make(const fv_foreign *file, fv_foreign_layers *layers);
 void fv_foreign_layers_free(fv_foreign_layers *layers);
 

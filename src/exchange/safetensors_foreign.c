@@ -40,6 +40,11 @@ fv_status fv_safetensors_to_foreign(const void *data, size_t bytes, fv_foreign *
     fv_safetensors source;
     file->kind = FV_FOREIGN_SAFETENSORS;
     FV_TRY(fv_safetensors_parse(data, bytes, file->path, &source));
+    if (fv_safetensors_metadata(&source, "fovea.model")) {
+        fv_safetensors_free(&source);
+        return fv_fail(FV_BAD_INPUT, "%s is a model of fovea's own: use it as it is, there is nothing to import",
+                       file->path);
+    }
     /* The format has no order of its own: JSON objects have none, and writers sort by alignment. */
     qsort(source.list, (size_t)source.count, sizeof *source.list, compare);
     fv_status status = FV_OK;
