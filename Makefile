@@ -111,7 +111,7 @@ test: deps ## build and run all tests
 
 tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
-run-tests: all tests check $(BUILD)/libfovea.so
+run-tests: all tests check $(BUILD)/libfovea.so $(BUILD)/slow/import_features
 	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS) $(SHELL_TESTS)
 
 kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
@@ -179,6 +179,12 @@ bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PN
 
 bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
 	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
+
+.PHONY: import-peers
+KERAS_PYTHON ?= $(PYTHON)
+TORCH_PYTHON ?= $(PYTHON)
+import-peers: all $(BUILD)/slow/import_features ## imported weights beside Keras's and PyTorch's results on PHOTO: docs/results/import.md
+	@BUILD=$(BUILD) tests/peers/import_peers.sh $(PHOTO) $(KERAS_PYTHON) $(TORCH_PYTHON)
 
 .PHONY: vessel-readers
 vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' vessel masks (DRIVE, CHASE_DB1 below FOVEA_DATA)

@@ -1,0 +1,137 @@
+#include "isolated.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MOST_SECONDS 120 /* of processor time: a file of weights takes one or two */
+#define SENTENCE 1024
+
+/* What comes through the pipe first; then each tensor: this header, its name, its values. */
+typedef struct summary {
+    fv_status status;
+    char sentence[SENTENCE];
+    int count, passed;
+} summary;
+
+typedef struct tensor_header {
+    int dims;
+    int64_t shape[FV_FOREIGN_MAX_DIMS];
+    char name[FV_FOREIGN_NAME_MAX];
+} tensor_header;
+
+/* ---- the child ---- */
+
+static bool send_bytes(int pipe_end, const void *data, size_t bytes) {
+    for (const char *at = data; bytes > 0;) {
+        ssize_t sent = write(pipe_end, at, bytes);
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent <= 0) return false;
+        at += sent;
+        bytes -= (size_t)sent;
+    }
+    return true;
+}
+
+static bool send_tensor(int pipe_end, const fv_foreign_tensor *tensor) {
+    tensor_header header = {.dims = tensor->dims};
+    memcpy(header.shape, tensor->shape, sizeof header.shape);
+    snprintf(header.name, sizeof header.name, "%s", tensor->name);
+    return send_bytes(pipe_end, &header, sizeof header) &&
+           send_bytes(pipe_end, tensor->values, tensor->count * sizeof *tensor->values);
+}
+
+/* The library may crash as it likes: without the program's handlers, dumps and files. */
+static void shut_in(void) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGINT, SIGTERM, SIGALRM};
+    const struct rlimit nothing = {0, 0}, time = {MOST_SECONDS, MOST_SECONDS};
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
+    setrlimit(RLIMIT_CORE, &nothing);
+    setrlimit(RLIMIT_NOFILE, &nothing);
+    setrlimit(RLIMIT_FSIZE, &nothing);
+    setrlimit(RLIMIT_CPU, &time);
+}
+
+static void run_child(fv_foreign_reader reader, const void *data, size_t bytes, fv_foreign *file, int pipe_end) {
+    shut_in();
+    summary result = {.status = reader(data, bytes, file)};
+    if (result.status != FV_OK) snprintf(result.sentence, sizeof result.sentence, "%s", fv_error());
+    if (result.status == FV_OK) result.count = file->count;
+    result.passed = file->passed;
+    bool sent = send_bytes(pipe_end, &result, sizeof result);
+    for (int i = 0; sent && i < result.count; i++) sent = send_tensor(pipe_end, &file->list[i]);
+    _exit(0);
+}
+
+/* ---- the parent ---- */
+
+static bool receive(int pipe_end, void *data, size_t bytes) {
+    for (char *at = data; bytes > 0;) {
+        ssize_t got = read(pipe_end, at, bytes);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        at += got;
+        bytes -= (size_t)got;
+    }
+    return true;
+}
+
+/* *whole is false when the child stopped in the midst. */
+static fv_status receive_tensors(int pipe_end, fv_foreign *file, bool *whole) {
+    summary result;
+    *whole = receive(pipe_end, &result, sizeof result);
+    if (!*whole) return FV_OK;
+    result.sentence[SENTENCE - 1] = '\0';
+    if (result.status != FV_OK)
+        return fv_fail(result.status == FV_NO_RESOURCE ? FV_NO_RESOURCE : FV_BAD_INPUT, "%s", result.sentence);
+    file->passed = result.passed;
+    for (int i = 0; i < result.count && *whole; i++) {
+        tensor_header header;
+        fv_foreign_tensor *tensor;
+        *whole = receive(pipe_end, &header, sizeof header);
+        if (!*whole) return FV_OK;
+        header.name[FV_FOREIGN_NAME_MAX - 1] = '\0';
+        FV_TRY(fv_foreign_add(file, header.name, header.dims, header.shape, &tensor));
+        *whole = receive(pipe_end, tensor->values, tensor->count * sizeof *tensor->values);
+    }
+    return FV_OK;
+}
+
+static fv_status tell_crash(const char *library, const char *path, int ended) {
+    char how[48] = "";
+    if (WIFSIGNALED(ended))
+        snprintf(how, sizeof how, "signal %d", WTERMSIG(ended));
+    else
+        snprintf(how, sizeof how, "code %d", WEXITSTATUS(ended));
+    return fv_fail(FV_BAD_INPUT, "%s is damaged, and %s broke down over it (%s); copy or download it again", path,
+                   library, how);
+}
+
+static fv_status no_process(const char *path) {
+    return fv_fail(FV_NO_RESOURCE, "%s can't be read: no process could be started for it (%s)", path, strerror(errno));
+}
+
+fv_status fv_foreign_isolate(fv_foreign_reader reader, const char *library, const void *data, size_t bytes,
+                             fv_foreign *file) {
+    int ends[2], ended = 0;
+    bool whole;
+    if (pipe(ends) != 0) return no_process(file->path);
+    fflush(NULL); /* or the child would have it too */
+    pid_t child = fork();
+    if (child == 0) run_child(reader, data, bytes, file, ends[1]);
+    close(ends[1]);
+    if (child < 0) {
+        close(ends[0]);
+        return no_process(file->path);
+    }
+    fv_status status = receive_tensors(ends[0], file, &whole);
+    close(ends[0]); /* a child that is still writing ends by SIGPIPE */
+    while (waitpid(child, &ended, 0) < 0 && errno == EINTR) {
+    }
+    return status == FV_OK && !whole ? tell_crash(library, file->path, ended) : status;
+}
