@@ -2,9 +2,9 @@
 """Runs exported networks (onnx_networks.py) in fovea and in ONNX Runtime, turn and turn about on the same input, and prints a Markdown table: how far their outputs
 are apart, and both times. Ends with 1 when an output differs by more than LIMITS.
 
-  run_onnx.py BUILD FOLDER [--networks NAME ...] [--kinds fp32 dynamo fp16] [--sizes 256 ...] [--threads 2] [--rounds 15]
+  run_onnx.py BUILD FOLDER [--networks NAME ...] [--kinds fp32 dynamo fp16] [--sizes 256 ...] [--threads 2] [--rounds 15] [--processor]
 
-BUILD holds fovea's slow/network_run; FOLDER keeps the files, which are written where they are missing. Needs what onnx_networks.py needs, and onnxruntime.
+--processor gives processor time, which on one thread hardly depends on who else uses the machine. BUILD holds fovea's slow/network_run; FOLDER keeps the files, which are written where they are missing. Needs what onnx_networks.py needs, and onnxruntime.
 """
 import argparse
 import pathlib
@@ -36,8 +36,9 @@ class Fovea:
         self.logits = np.fromfile(self.result, np.float32).reshape(1, size, size, -1).transpose(0, 3, 1, 2).astype(np.float64)
 
     def seconds(self):
+        """Of the wall's clock, of the processor."""
         self.process.stdin.write("\n")
-        return float(self.process.stdout.readline())
+        return [float(word) for word in self.process.stdout.readline().split()]
 
     def close(self):
         self.process.stdin.close()
@@ -58,9 +59,9 @@ class Runtime:
         self.logits = self.session.run(None, self.feed)[0].astype(np.float64)
 
     def seconds(self):
-        begin = time.perf_counter()
+        begin, processor = time.perf_counter(), time.process_time()
         self.session.run(None, self.feed)
-        return time.perf_counter() - begin
+        return time.perf_counter() - begin, time.process_time() - processor
 
 
 def sigmoid(logits):
@@ -85,7 +86,7 @@ def compare(a, name, kind, size):
         runtime = Runtime(path, x, a.threads)
         if not np.isfinite(fovea.logits).all():
             sys.exit(f"{path}: a logit is not a number")
-        times = [(fovea.seconds(), runtime.seconds()) for _ in range(a.rounds)]
+        times = [(fovea.seconds()[a.processor], runtime.seconds()[a.processor]) for _ in range(a.rounds)]
         fovea.close()
     difference = float(np.abs(sigmoid(fovea.logits) - sigmoid(runtime.logits)).max())
     largest = float(np.abs(runtime.logits).max())
@@ -105,6 +106,7 @@ def main():
     a.add_argument("--sizes", nargs="+", type=int, default=[256])
     a.add_argument("--threads", type=int, default=2)
     a.add_argument("--rounds", type=int, default=15)
+    a.add_argument("--processor", action="store_true")
     a = a.parse_args()
     print("| network | file | size | largest logit | probabilities differ by | logits, of the largest | fovea ms | ONNX Runtime ms | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
