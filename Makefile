@@ -139,6 +139,12 @@ bench-images: $(BUILD)/slow/image_stages ## decode, LAB, CLAHE, resize, warp, PN
 bench-predict: all ## fovea predict of MODEL on PHOTO by stage, and its start (PYTHON with cv2)
 	@BUILD=$(BUILD) tests/slow/predict_stages.sh $(MODEL) $(PYTHON) $(PHOTO)
 
+.PHONY: import-peers
+KERAS_PYTHON ?= $(PYTHON)
+TORCH_PYTHON ?= $(PYTHON)
+import-peers: all $(BUILD)/slow/import_features ## imported weights beside Keras's and PyTorch's results on PHOTO: docs/results/import.md
+	@BUILD=$(BUILD) tests/peers/import_peers.sh $(PHOTO) $(KERAS_PYTHON) $(TORCH_PYTHON)
+
 .PHONY: vessel-readers
 vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' vessel masks (DRIVE, CHASE_DB1 below FOVEA_DATA)
 	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >$(BUILD)/vessel_readers.md

@@ -125,6 +125,30 @@ static fv_status model_of_file(const char *word, int word_count, fv_model **mode
     return fv_model_open(path, model);
 }
 
+/* ---- encoder weights ---- */
+
+static void print_encoder_file(const fv_safetensors *file) {
+    static const char *const keys[] = {"convention", "width", "padding", "bn_eps", "input", "layout", "origin"};
+    size_t values = 0;
+    for (int i = 0; i < file->count; i++) values += file->list[i].bytes / sizeof(float);
+    printf("%s: weights of a MobileNetV2 encoder, for model.encoder_weights\n", file->path);
+    printf("%-13s %d, %zu values\n", "tensors", file->count, values);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *text = fv_safetensors_metadata(file, keys[i]);
+        if (text) printf("%-13s %s\n", keys[i], text);
+    }
+}
+
+/* Whether `path` is what `fovea import --as encoder` writes; then it is told. */
+static bool is_encoder_file(const char *path) {
+    fv_safetensors file;
+    if (!fv_file_exists(path) || fv_safetensors_read(path, &file) != FV_OK) return false;
+    bool encoder = fv_safetensors_find(&file, "stem.weight") && fv_safetensors_metadata(&file, "padding");
+    if (encoder) print_encoder_file(&file);
+    fv_safetensors_free(&file);
+    return encoder;
+}
+
 static bool ends_with(const char *text, const char *end) {
     size_t a = strlen(text), b = strlen(end);
     return a >= b && strcmp(text + a - b, end) == 0;
@@ -138,7 +162,7 @@ fv_status command_inspect(int argc, char **argv) {
     const option_spec options[] = {
         {"batch", OPTION_INTEGER, &batch, "N", "batch of the training memory (default 8)", 1, 1024}};
     const command_line line = {"inspect",
-                               "MODEL|RUN | CONFIG.ini [section.key=value ...] [options]",
+                               "MODEL|RUN|ENCODER | CONFIG.ini [section.key=value ...] [options]",
                                "Prints the network's layers with shapes, parameters and multiply-accumulates, what it "
                                "expects as input, and the\n"
                                "memory planned for it.",
@@ -149,6 +173,7 @@ fv_status command_inspect(int argc, char **argv) {
     FV_TRY(options_parse(&line, argc, argv, &words, &word_count, &done));
     if (done) return FV_OK;
     if (word_count < 1) return fv_fail(FV_BAD_INPUT, "give a model file or a configuration; see fovea inspect --help");
+    if (word_count == 1 && is_encoder_file(words[0])) return FV_OK;
     fv_model *model = NULL;
     fv_loss_settings loss = {.bce = 1, .dice = 1, .smooth = 1}; /* to train a model file on: any without clDice */
     fv_status status = ends_with(words[0], ".ini") ? model_of_config(words[0], words + 1, word_count - 1, &loss, &model)

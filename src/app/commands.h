@@ -13,6 +13,7 @@ fv_status command_predict(int argc, char **argv);
 fv_status command_measure(int argc, char **argv);
 fv_status command_data(int argc, char **argv);
 fv_status command_phantom(int argc, char **argv);
+fv_status command_import(int argc, char **argv);
 fv_status command_inspect(int argc, char **argv);
 fv_status command_bench(int argc, char **argv);
 

@@ -20,6 +20,7 @@ static const command commands[] = {
     {"measure", command_measure, "density, length, width and branchings of vessel masks"},
     {"data", command_data, "check a data set, show augmented samples"},
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
+    {"import", command_import, "take over weights of Keras or PyTorch: an encoder to train from, or a whole model"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},
     {"bench", command_bench, "time networks and kernels beside this machine's limits"},
 };

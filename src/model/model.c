@@ -24,12 +24,14 @@ typedef struct network {
 static const network networks[] = {
     {"mobilenetv2_unet", fv_mobilenetv2_unet_build, 5, 0, false},
     {"mobilenetv2_se_unet", fv_mobilenetv2_se_unet_build, 5, 0, false},
+    {"mobilenetv2_se_unet_keras", fv_mobilenetv2_se_unet_keras_build, 5, 0, false},
     {"unet", fv_unet_build, 4, 32, true},
     {"resunet", fv_resunet_build, 4, 64, false},
     {"wnet", fv_wnet_build, 2, 8, false},
 };
 
-const char *const fv_network_names[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", "wnet", NULL};
+const char *const fv_network_names[] = {
+    "mobilenetv2_unet", "mobilenetv2_se_unet", "mobilenetv2_se_unet_keras", "unet", "resunet", "wnet", NULL};
 
 static const network *network_find(const char *name) {
     for (size_t i = 0; i < sizeof networks / sizeof *networks; i++)

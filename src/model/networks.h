@@ -27,6 +27,11 @@ fv_outputs fv_mobilenetv2_unet_build(fv_graph *g, fv_value input, const fv_model
    -> logits {N,H,W,classes}. */
 fv_outputs fv_mobilenetv2_se_unet_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
 
+/* The same network as its Keras original has it, for weights that were trained there: bias and ReLU in front of each
+   batch norm, a batch norm behind each transposed convolution of a level, Keras's padding of these, spatial dropout
+   behind the squeeze and excitation, and no batch norm in the last blocks. */
+fv_outputs fv_mobilenetv2_se_unet_keras_build(fv_graph *g, fv_value input, const fv_model_spec *spec);
+
 /* What tells one U-shaped network from another. */
 typedef struct fv_unet_parts {
     int base, depth;                                         /* filters at full size; how often sides are halved */

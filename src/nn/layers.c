@@ -51,11 +51,16 @@ fv_value fv_depthwise(fv_graph *g, const char *name, fv_value x, int kernel, int
 }
 
 fv_value fv_conv_transpose(fv_graph *g, const char *name, fv_value x, int kernel, int filters) {
+    return fv_conv_transpose_padded(g, name, x, kernel, filters, fv_same);
+}
+
+fv_value fv_conv_transpose_padded(fv_graph *g, const char *name, fv_value x, int kernel, int filters,
+                                  fv_padding padding) {
     int channels = fv_graph_shape(g, x).c, taps = kernel * kernel;
     fv_value weight = layer_param(g, name, "weight", (fv_shape){kernel, kernel, channels, filters},
                                   FV_INIT_LECUN_UNIFORM, taps * channels / 4, taps * filters, true);
     fv_value bias = layer_param(g, name, "bias", vector_shape(filters), FV_INIT_ZERO, 1, 1, true);
-    fv_attributes attributes = {.kernel_h = kernel, .kernel_w = kernel, .stride = 2, .padding = fv_same};
+    fv_attributes attributes = {.kernel_h = kernel, .kernel_w = kernel, .stride = 2, .padding = padding};
     return fv_graph_add(g, FV_OP_conv_transpose, name, &attributes, 3, (fv_value[]){x, weight, bias});
 }
 

@@ -90,7 +90,7 @@ static fv_status encoder_weights_from_config(fv_config *config, fv_train_setting
     if (s->encoder_weights[0] && !fv_file_exists(s->encoder_weights))
         return fv_config_complain(
             config, "model", "encoder_weights",
-            "no such file; give a safetensors file with MobileNetV2 weights, or none for random weights");
+            "no such file; give a file of MobileNetV2 weights (docs/import.md), or none for random weights");
     return FV_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "fovea/base/progress.h"
 #include "fovea/base/version.h"
 #include "fovea/eval/metrics.h"
+#include "fovea/exchange/import.h"
 #include "fovea/nn/layers.h"
 #include "fovea/train/step.h"
 

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Builds every tests/fuzz/fuzz_*.c with clang's libFuzzer and both sanitizers and runs each for SECONDS_EACH (default 60) on a
-# corpus kept in build-fuzz/corpus/. Ends with the first finding.
+# corpus kept in build-fuzz/corpus/. Ends with the first finding. FUZZ="tests/fuzz/fuzz_torch.c ..." runs only these.
 set -eu
 cd "$(dirname "$0")/../.."
 build=build-fuzz
 sanitizers=address,undefined
-packages="openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif"
+packages="openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c"
 make --no-print-directory CC=clang BUILD=$build SANITIZE=fuzzer-no-link,$sanitizers OPTIMISE=-O1 $build/libfovea.a >/dev/null
-for source in tests/fuzz/fuzz_*.c; do
+for source in ${FUZZ:-tests/fuzz/fuzz_*.c}; do
     name=$(basename "$source" .c)
     # shellcheck disable=SC2046
     clang -std=c17 -D_GNU_SOURCE -g -O1 -fopenmp-simd -fsanitize=fuzzer,$sanitizers -Iinclude $(pkg-config --cflags $packages) "$source" \

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "fovea/base/file.h"
+#include "fovea/exchange/import.h"
 #include "fovea/graph/plan.h"
 #include "fovea/infer/predict.h"
 #include "fovea/model/model.h"
@@ -363,7 +364,8 @@ static void width_base_and_size_fit_the_network(void **state) {
     expect_spec_refused(base_spec("unet", 12), "multiple of 8");
     expect_spec_refused(base_spec("resunet", 136), "8 .. 128");
     expect_spec_refused(base_spec("mobilenetv2_unet", 32), "set model.width instead");
-    expect_spec_refused(base_spec("mobilenet", 0), "known: mobilenetv2_unet, mobilenetv2_se_unet, unet, resunet, wnet");
+    expect_spec_refused(base_spec("mobilenet", 0),
+                        "known: mobilenetv2_unet, mobilenetv2_se_unet, mobilenetv2_se_unet_keras, unet, resunet, wnet");
     spec = base_spec("resunet", 0);
     spec.width = 0.5;
     expect_spec_refused(spec, "set model.base instead");

@@ -21,8 +21,8 @@ typedef enum fv_norm_kind { FV_NORM_BATCH, FV_NORM_GROUP } fv_norm_kind;
 
 extern const char *const fv_convention_names[]; /* "keras", "torchvision", NULL */
 extern const char *const fv_norm_names[];       /* "batch", "group", NULL */
-extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet",
-                                                   "wnet", NULL */
+extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilenetv2_se_unet",
+                                                   "mobilenetv2_se_unet_keras", "unet", "resunet", "wnet", NULL */
 
 #define FV_BASE_MIN 8
 #define FV_BASE_MAX 128
@@ -86,11 +86,6 @@ int fv_model_class(const fv_model_spec *spec, const char *name);
 
 /* Names of values: parameters "encoder.*" belong to the encoder, the others to the decoder. */
 bool fv_param_is_encoder(const fv_param *param);
-
-/* Encoder weights (of a network that has the encoder) in the files' own names and OIHW layout (stem.weight,
-   b0.dw.gamma, ...): every encoder parameter must be there with its shape; the convention must fit the metadata or file
-   name, or a warning is logged. */
-fv_status fv_model_load_encoder(fv_model *model, const char *path);
 
 /* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */

@@ -29,6 +29,10 @@ fv_value fv_pointwise(fv_graph *g, const char *name, fv_value x, int filters, bo
 fv_value fv_depthwise(fv_graph *g, const char *name, fv_value x, int kernel, int stride, fv_padding padding);
 /* <name>.weight {k,k,C,F}, <name>.bias; kernel 2 or 3, stride 2, out = 2H x 2W */
 fv_value fv_conv_transpose(fv_graph *g, const char *name, fv_value x, int kernel, int filters);
+/* The same with a padding of its own: Keras's Conv2DTranspose(3, strides=2, padding="same") cuts off the last row and
+   column, {FV_PAD_EXPLICIT, 0, 0, 1, 1}, where fv_conv_transpose() and PyTorch cut off the first. */
+fv_value fv_conv_transpose_padded(fv_graph *g, const char *name, fv_value x, int kernel, int filters,
+                                  fv_padding padding);
 /* <name>.gamma, .beta, .mean, .var and the activation in the same pass */
 fv_value fv_batch_norm(fv_graph *g, const char *name, fv_value x, const fv_norm_options *norm,
                        fv_activation activation);

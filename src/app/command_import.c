@@ -1,0 +1,173 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "fovea/exchange/import.h"
+#include "fovea/train/train.h"
+#include "options.h"
+
+typedef struct import_words {
+    const char *as, *network, *out;
+    long base;
+    double epsilon;
+    option_list set;
+} import_words;
+
+/* ---- settings of a whole model ---- */
+
+/* How the systems that these networks come from prepare photographs (docs/import.md); --set changes any of it. */
+static const struct {
+    const char *network, *settings;
+} standards[] = {
+    {"mobilenetv2_unet", "[model]\nclasses = disc cup\n[preprocess]\nsize = 256\nwork_size = 256\nfit = stretch\n"
+                         "enhance = lab_clahe\n"},
+    {"mobilenetv2_se_unet", "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
+                            "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
+    {"mobilenetv2_se_unet_keras",
+     "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
+     "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
+    {"resunet", "[model]\nclasses = vessel\n[preprocess]\nsize = 512\nwork_size = 512\nfit = stretch\n"
+                "enhance = clahe fov\nnormalise = imagenet\n"},
+    {"unet", "[model]\nclasses = vessel\n"},
+    {"wnet", "[model]\nclasses = vessel\n"},
+};
+
+static const char *standard_of(const char *network) {
+    for (size_t i = 0; i < sizeof standards / sizeof *standards; i++)
+        if (strcmp(standards[i].network, network) == 0) return standards[i].settings;
+    return "";
+}
+
+static fv_status override(fv_config *config, const char *key, const char *value) {
+    char text[256];
+    snprintf(text, sizeof text, "%s=%s", key, value);
+    return fv_config_override(config, text);
+}
+
+static fv_status apply_words(const import_words *words, fv_config *config) {
+    char base[24];
+    snprintf(base, sizeof base, "%ld", words->base);
+    FV_TRY(override(config, "model.network", words->network));
+    FV_TRY(override(config, "model.encoder_weights", "none"));
+    if (words->base) FV_TRY(override(config, "model.base", base));
+    for (int i = 0; i < words->set.count; i++) FV_TRY(fv_config_override(config, words->set.items[i]));
+    return FV_OK;
+}
+
+static fv_status read_spec(const import_words *words, fv_model_spec *spec, bool *find) {
+    fv_config *config;
+    fv_train_settings settings;
+    FV_TRY(fv_config_parse(standard_of(words->network), "fovea import", &config));
+    fv_status status = apply_words(words, config);
+    *find = !fv_config_has(config, "model", "base") && !fv_config_has(config, "model", "width");
+    if (status == FV_OK) status = fv_train_settings_from_config(config, &settings);
+    if (status == FV_OK) status = fv_config_finish(config);
+    *spec = settings.model;
+    fv_config_free(config);
+    return status;
+}
+
+/* ---- what was found ---- */
+
+static void print_report(const fv_import_report *r, const char *path, const char *out) {
+    printf("read          %s: %s, %d tensors\n", path, fv_foreign_kind_names[r->kind], r->tensors);
+    printf("matched       %d layers, %zu values (%s)\n", r->layers, r->values, r->layout);
+    if (r->epsilon > 0) printf("batch norm    epsilon %g\n", r->epsilon);
+    if (r->changed) printf("batch norm    of %d layers folded, or made up from a bias\n", r->changed);
+    if (r->left_over) printf("left          %d layers that the encoder does not have\n", r->left_over);
+    printf("written       %s\n", out);
+}
+
+static void print_encoder(const fv_import_report *r) {
+    printf("encoder       mobilenetv2, width %g, %s convention\n", r->width, fv_convention_names[r->convention]);
+    printf("train with    model.encoder_weights = this file, model.width = %g, model.convention = %s\n", r->width,
+           fv_convention_names[r->convention]);
+}
+
+static void print_model(const fv_model_spec *spec) {
+    printf("network       %s, ", spec->network);
+    if (spec->base)
+        printf("base %d", spec->base);
+    else
+        printf("width %g, %s convention", spec->width, fv_convention_names[spec->convention]);
+    printf(", %s", spec->classes == 1 ? "class" : "classes");
+    for (int c = 0; c < spec->classes; c++) printf(" %s (threshold %g)", spec->class_names[c], spec->thresholds[c]);
+    printf("\n");
+}
+
+/* ---- the command ---- */
+
+static fv_status import_encoder(const char *path, const char *out) {
+    fv_import_report report;
+    FV_TRY(fv_import_encoder(path, out, &report));
+    print_report(&report, path, out);
+    print_encoder(&report);
+    return FV_OK;
+}
+
+static fv_status import_model(const import_words *words, const char *path) {
+    fv_import_report report;
+    fv_model_spec spec;
+    fv_model *model;
+    bool find;
+    FV_TRY(read_spec(words, &spec, &find));
+    FV_TRY(fv_import_model(path, &spec, find, words->epsilon, &model, &report));
+    fv_status status = fv_model_save(model, words->out);
+    if (status == FV_OK) {
+        print_report(&report, path, words->out);
+        print_model(&model->spec);
+    }
+    fv_model_free(model);
+    return status;
+}
+
+static fv_status check_words(const import_words *words, int word_count) {
+    if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one file of weights; see fovea import --help");
+    if (!words->as || !words->out)
+        return fv_fail(FV_BAD_INPUT, "give --as encoder or --as model, and --out FILE; see fovea import --help");
+    bool model = strcmp(words->as, "model") == 0;
+    if (!model && strcmp(words->as, "encoder") != 0)
+        return fv_fail(FV_BAD_INPUT, "--as %s: expected encoder or model; see fovea import --help", words->as);
+    if (model && !words->network)
+        return fv_fail(FV_BAD_INPUT, "--as model needs --network NAME: weights don't tell which network they are of");
+    if (!model && (words->network || words->base || words->set.count || words->epsilon >= 0))
+        return fv_fail(FV_BAD_INPUT, "--network, --base, --set and --epsilon are for --as model");
+    return FV_OK;
+}
+
+fv_status command_import(int argc, char **argv) {
+    import_words words = {.epsilon = -1};
+    char **files;
+    int count;
+    bool done;
+    const option_spec options[] = {
+        {"as", OPTION_TEXT, &words.as, "encoder|model", "MobileNetV2 ImageNet weights to train from, or a whole model",
+         0, 0},
+        {"out", OPTION_TEXT, &words.out, "FILE", "the safetensors file to write", 0, 0},
+        {"network", OPTION_TEXT, &words.network, "NAME",
+         "mobilenetv2_unet, mobilenetv2_se_unet(_keras), unet, resunet or wnet", 0, 0},
+        {"base", OPTION_INTEGER, &words.base, "N", "filters at full size (default: as the file has)", 8, FV_BASE_MAX},
+        {"epsilon", OPTION_NUMBER, &words.epsilon, "E", "of the file's batch norms (default: Keras 1e-3, PyTorch 1e-5)",
+         0, 1},
+        {"set", OPTION_LIST, &words.set, "KEY=VALUE",
+         "classes, threshold and preprocessing as in an INI; may be given again", 0, 0},
+    };
+    const command_line line = {
+        "import",
+        "WEIGHTS --as encoder|model --out FILE.safetensors [options]",
+        "Takes over weights that Keras (.h5) or PyTorch (.pth, .safetensors) has trained, or arrays (.npz). No Python "
+        "is run,\nand nothing that a file says is executed.",
+        "  fovea import mobilenet_v2-b0353104.pth --as encoder --out encoder.safetensors\n"
+        "  fovea import mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.5_224_no_top.h5 --as encoder --out "
+        "half.safetensors\n"
+        "  fovea import best.pth --as model --network resunet --out resunet.safetensors\n"
+        "  fovea import od_oc.h5 --as model --network mobilenetv2_unet --set preprocess.normalise=unit --out "
+        "od_oc.safetensors",
+        options,
+        sizeof options / sizeof *options};
+    FV_TRY(options_parse(&line, argc, argv, &files, &count, &done));
+    if (done) return FV_OK;
+    FV_TRY(check_words(&words, count));
+    return strcmp(words.as, "model") == 0 ? import_model(&words, files[0]) : import_encoder(files[0], words.out);
+}
