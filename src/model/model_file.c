@@ -83,13 +83,18 @@ static fv_status add_values(const fv_model *model, const fv_real *values, const 
     return FV_OK;
 }
 
-static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+char *fv_model_spec_json(const fv_model_spec *spec) {
     cJSON *json = spec_to_json(spec);
     char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
+static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+    char *text = fv_model_spec_json(spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
-    cJSON_free(text);
-    cJSON_Delete(json);
+    free(text);
     return status;
 }
 
@@ -213,17 +218,21 @@ static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_sp
     return preprocess_from_json(cJSON_GetObjectItemCaseSensitive(root, "preprocess"), path, &spec->preprocess);
 }
 
+fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec *spec) {
+    cJSON *root = cJSON_Parse(text);
+    *spec = (fv_model_spec){0};
+    fv_status status = root ? spec_from_json(root, path, spec) : spec_error(path, SPEC_KEY, "JSON");
+    cJSON_Delete(root);
+    return status;
+}
+
 static fv_status spec_read(const fv_safetensors *file, fv_model_spec *spec) {
     const char *text = fv_safetensors_metadata(file, SPEC_KEY);
     if (!text)
         return fv_fail(FV_BAD_INPUT,
                        "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY "\" in its metadata)",
                        file->path);
-    cJSON *root = cJSON_Parse(text);
-    *spec = (fv_model_spec){0};
-    fv_status status = root ? spec_from_json(root, file->path, spec) : spec_error(file->path, SPEC_KEY, "JSON");
-    cJSON_Delete(root);
-    return status;
+    return fv_model_spec_parse(text, file->path, spec);
 }
 
 static fv_status value_check(const fv_param *param, const fv_safetensor *tensor, const char *path) {
