@@ -218,6 +218,10 @@ $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BU
 $(BUILD)/slow/int8_projection: $(call object,tests/slow/int8_avx2.c tests/slow/int8_avx512.c)
 $(call object,tests/slow/int8_avx512.c): CFLAGS += -mavx512vnni
 
+$(BUILD)/peers/%: $(BUILD)/obj/tests/peers/%.o $(BUILD)/libfovea.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 
 $(BUILD)/obj/%.o: %.c | $(BUILD)/generated/revision.h

@@ -83,13 +83,18 @@ static fv_status add_values(const fv_model *model, const fv_real *values, const 
     return FV_OK;
 }
 
-static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+char *fv_model_spec_json(const fv_model_spec *spec) {
     cJSON *json = spec_to_json(spec);
     char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
+static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+    char *text = fv_model_spec_json(spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
-    cJSON_free(text);
-    cJSON_Delete(json);
+    free(text);
     return status;
 }
 
