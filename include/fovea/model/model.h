@@ -87,7 +87,8 @@ int fv_model_class(const fv_model_spec *spec, const char *name);
 /* Names of values: parameters "encoder.*" belong to the encoder, the others to the decoder. */
 bool fv_param_is_encoder(const fv_param *param);
 
-/* The spec as the JSON text that model files and exports carry as "fovea.model". To be freed; NULL when out of memory. */
+/* The spec as the JSON text that model files and exports carry as "fovea.model". To be freed; NULL when out of memory.
+ */
 char *fv_model_spec_json(const fv_model_spec *spec);
 /* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */

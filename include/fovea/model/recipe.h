@@ -60,4 +60,10 @@ fv_value fv_recipe_build(const fv_recipe *recipe, fv_graph *graph, fv_value inpu
    FV_BAD_INPUT above 1024. */
 fv_status fv_recipe_multiple(const fv_recipe *recipe, int *multiple);
 
+/* The recipe as the JSON text that model files carry as "fovea.recipe", with the attributes that networks from files
+   have: kernel, stride, dilation, groups, scale, padding, epsilon. To be freed; NULL when out of memory. */
+char *fv_recipe_json(const fv_recipe *recipe);
+/* The way back, every field checked; `path` stands in messages. On failure *recipe is NULL. */
+fv_status fv_recipe_parse(const char *text, const char *path, fv_recipe **recipe);
+
 #endif
