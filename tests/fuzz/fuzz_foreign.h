@@ -26,6 +26,20 @@ static inline void fuzz_foreign(const void *data, size_t size) {
     fv_foreign_free(&file);
 }
 
+#define FUZZ_MOST_CHANGES 64
+
+/* A copy of a good file with changes, four bytes each: the offset (two bytes), the value, and how it is put in. free().
+ */
+static inline uint8_t *fuzz_changed(const void *good, size_t good_size, const uint8_t *data, size_t size) {
+    uint8_t *changed = malloc(good_size);
+    memcpy(changed, good, good_size);
+    for (size_t i = 0; i + 4 <= size && i < 4 * FUZZ_MOST_CHANGES; i += 4) {
+        uint8_t *at = &changed[(data[i] | (size_t)data[i + 1] << 8) % good_size];
+        *at = data[i + 3] & 1 ? (uint8_t)(*at + data[i + 2]) : data[i + 2];
+    }
+    return changed;
+}
+
 /* A zip archive around the bytes, with right checksums, which no fuzzer guesses. `storage` may be NULL. */
 static inline void fuzz_zipped(const char *name, const uint8_t *data, size_t size, const void *storage,
                                size_t storage_size) {
