@@ -2,7 +2,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/file.h"
+#include "fovea/exchange/onnx_read.h"
 
 /* protobuf-c calls itself for each message within a message, without a limit. Graphs within attributes, the deepest
    that exporters nest, take 4 levels each. */
@@ -85,4 +90,21 @@ fv_status fv_onnx_file_parse(const void *data, size_t bytes, const char *name, O
 
 void fv_onnx_file_free(Onnx__ModelProto *model) {
     if (model) onnx__model_proto__free_unpacked(model, NULL);
+}
+
+/* The first field is what every exporter writes first, ir_version (field 1, a number), and not the length of a
+   safetensors header, which a '{' follows at byte 8. */
+static bool begins_like_onnx(const char *path) {
+    unsigned char head[9] = {0};
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return false;
+    size_t bytes = fread(head, 1, sizeof head, stream);
+    fclose(stream);
+    return bytes == sizeof head && head[0] == 0x08 && head[8] != '{';
+}
+
+bool fv_onnx_is_file(const char *path) {
+    size_t length = strlen(path);
+    if (fv_folder_exists(path)) return false;
+    return (length > 5 && strcmp(path + length - 5, ".onnx") == 0) || begins_like_onnx(path);
 }

@@ -6,6 +6,10 @@
 
 #include "fovea/model/model.h"
 
+/* Whether a file's name ends in .onnx or its first bytes are those that exporters write: ONNX has no mark of its own.
+ */
+bool fv_onnx_is_file(const char *path);
+
 /* The network has one input {N, 3, H, W}, H and W fixed or free, and gives {N, classes, H, W}: logits, or probabilities
    by a last Sigmoid, which is left out, as whoever runs a model appends its own. Of several outputs the first is taken.
    What sides are multiples of follows from the strides, whatever size the file was made for.
