@@ -5,7 +5,7 @@
 #define FOVEA_EXCHANGE_ONNX_READER_H
 
 #include "fovea/graph/graph.h"
-#include "fovea/model/recipe.h"
+#include "fovea/model/model.h"
 #include "onnx_tensor.h"
 
 #define FV_ONNX_MAX_VALUES 20000 /* initializers and results of a file */
@@ -125,5 +125,8 @@ fv_onnx_operator fv_onnx_alias, fv_onnx_shape_of, fv_onnx_reshape, fv_onnx_conca
 /* onnx_fold.c: the node computed from constants. FV_BAD_INPUT for an operator that is not among those that exporters
    leave in shape computations. */
 fv_status fv_onnx_fold(fv_onnx_reader *r);
+
+/* onnx_read_model.c: the model of all that was read, `size` px its input's. */
+fv_status fv_onnx_make_model(fv_onnx_reader *r, const Onnx__ModelProto *file, int size, fv_model **model);
 
 #endif
