@@ -12,11 +12,23 @@ static fv_status check_vector(const fv_foreign_tensor *vector, int filters, cons
                    fv_foreign_shape_text(vector, text), layer, filters);
 }
 
+/* A training that has gone astray leaves values that are no numbers; a variance is never negative. */
+static fv_status check_numbers(const fv_foreign_tensor *tensor, bool variance, const char *path) {
+    for (size_t i = 0; tensor && i < tensor->count; i++)
+        if (!isfinite(tensor->values[i]) || (variance && tensor->values[i] < 0))
+            return fv_fail(FV_BAD_INPUT, "%s: %.100s has the value %g at place %zu; the weights are spoilt", path,
+                           tensor->name, (double)tensor->values[i], i);
+    return FV_OK;
+}
+
 static fv_status check_layer(const fv_own_layer *l, const fv_foreign_layer *f, int filters, const char *path) {
     const fv_foreign_tensor *const vectors[] = {f->bias, f->gamma, f->beta, f->mean, f->var};
     bool f_norm = f->gamma || f->mean, group = l->gamma >= 0 && l->mean < 0;
     for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
         FV_TRY(check_vector(vectors[i], filters, l->name, path));
+    for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++)
+        FV_TRY(check_numbers(vectors[i], vectors[i] == f->var, path));
+    FV_TRY(check_numbers(f->kernel, false, path));
     if (!f->mean != !f->var)
         return fv_fail(FV_BAD_INPUT, "%s: the batch norm of %.100s has only one of mean and variance", path, f->name);
     if (group && (!f_norm || f->mean || f->bias))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """PyTorch's files against fovea import: features of encoders and logits of whole networks on a photograph, as rows of a table.
 
-  import_torch.py BUILD WORK PHOTO [--weights FOLDER] [--lists FILE.py]
+  import_torch.py BUILD WORK PHOTO [--weights FOLDER] [--lists FILE.py] [--quick]
 
 BUILD: fovea's build folder; WORK: an empty folder; FOLDER: that of the ImageNet weights; FILE.py: networks whose levels are in lists (down, ups,
-levels), by a dict NETS."""
+levels), by a dict NETS; --quick: one encoder and one network."""
 import argparse
 import importlib.util
 import os
@@ -67,7 +67,7 @@ def logits_of(net, image):
         return nhwc(net(nchw(image)))
 
 
-def encoders(check, image, weights):
+def encoders(check, image, weights, quick):
     net = randomise(torchvision.models.mobilenet_v2(weights=None))
     state, features = net.state_dict(), torchvision_features(net, image)
 
@@ -76,6 +76,8 @@ def encoders(check, image, weights):
 
     torch.save(state, check.path("state_dict.pth"))
     compare("torchvision state_dict", "state_dict.pth")
+    if quick:
+        return
     wrapped = {"epoch": 3, "best": 0.5, "optimizer": {"lr": 1e-3, "betas": (0.9, 0.999), "groups": [1, 2]}, "model_state_dict": {f"module.{k}": v for k, v in state.items()}}
     torch.save(wrapped, check.path("checkpoint.pth"))
     compare("checkpoint of a DataParallel model", "checkpoint.pth")
@@ -117,12 +119,14 @@ def with_own_weights(net, own):
     return net.eval()
 
 
-def models(check, photo, lists):
+def models(check, photo, lists, quick):
     signed, image = photo / 127.5 - 1, imagenet(photo)
-    for base in (8, 64):
+    for base in (8,) if quick else (8, 64):
         net = randomise(ResUNetDeeper(base))
         torch.save({"model": net.state_dict()}, check.path(f"deeper{base}.pth"))
         check.model(f"ResUNet Deeper, base {base}", check.path(f"deeper{base}.pth"), "resunet", image, logits_of(net, image))
+    if quick:
+        return
     net = randomise(ResUNetDeeper(16))
     save_file(net.state_dict(), check.path("deeper16.safetensors"))
     check.model("ResUNet Deeper as safetensors", check.path("deeper16.safetensors"), "resunet", image, logits_of(net, image))
@@ -148,13 +152,13 @@ def models(check, photo, lists):
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     a.add_argument("build"), a.add_argument("work"), a.add_argument("photo")
-    a.add_argument("--weights"), a.add_argument("--lists")
+    a.add_argument("--weights"), a.add_argument("--lists"), a.add_argument("--quick", action="store_true")
     a = a.parse_args()
     torch.set_num_threads(1)
     check, photo = Checker(a.build, a.work), photograph(a.photo, 256)
     print(f"\n## PyTorch {torch.__version__}, torchvision {torchvision.__version__}\n\n| what | file | found by fovea | largest relative difference | within 1e-3 |\n|---|---|---|---|---|")
-    encoders(check, imagenet(photo), a.weights)
-    models(check, photo, a.lists)
+    encoders(check, imagenet(photo), a.weights, a.quick)
+    models(check, photo, a.lists, a.quick)
     return 1 if check.failed else 0
 
 

@@ -233,6 +233,20 @@ static void what_does_not_fit_is_named(void **state) {
     fv_model_free(model);
 }
 
+static void spoilt_weights(void **state) {
+    (void)state;
+    fv_model_spec spec = spec_of("unet", 1, 8);
+    fv_model *model = random_model(&spec);
+    float *var = model->params.values + model->params.list[fv_params_find(&model->params, "bridge.a.var")].offset;
+    float *weight = model->params.values + model->params.list[fv_params_find(&model->params, "up1.b.weight")].offset;
+    var[3] = -0.5f;
+    expect_refused(model, none, "module.bridge.a.norm.running_var has the value -0.5 at place 3", "spoilt");
+    var[3] = 0;
+    weight[0] = NAN;
+    expect_refused(model, none, "module.up1.b.conv.weight has the value nan at place 0", "spoilt");
+    fv_model_free(model);
+}
+
 static void group_norm_is_not_batch_norm(void **state) {
     (void)state;
     fv_model_spec spec = spec_of("unet", 1, 8);
@@ -360,15 +374,11 @@ static void command_complaints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_keep_every_value),
-        cmocka_unit_test(other_epsilon_same_function),
-        cmocka_unit_test(what_does_not_fit_is_named),
-        cmocka_unit_test(group_norm_is_not_batch_norm),
-        cmocka_unit_test(encoder_of_arrays_without_names),
-        cmocka_unit_test(encoder_of_another_width),
-        cmocka_unit_test(command_imports_and_inspect_reads),
-        cmocka_unit_test(training_takes_any_such_file),
-        cmocka_unit_test(command_complaints),
+        cmocka_unit_test(models_keep_every_value),      cmocka_unit_test(other_epsilon_same_function),
+        cmocka_unit_test(what_does_not_fit_is_named),   cmocka_unit_test(spoilt_weights),
+        cmocka_unit_test(group_norm_is_not_batch_norm), cmocka_unit_test(encoder_of_arrays_without_names),
+        cmocka_unit_test(encoder_of_another_width),     cmocka_unit_test(command_imports_and_inspect_reads),
+        cmocka_unit_test(training_takes_any_such_file), cmocka_unit_test(command_complaints),
     };
     return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }

@@ -91,6 +91,29 @@ static void checkpoints_under_any_key(void **state) {
     }
 }
 
+/* {"a.weight": _rebuild_parameter(tensor, True, OrderedDict())}, and a dict that holds the same tensor twice. */
+static void parameters_and_recalled_objects(void **state) {
+    (void)state;
+    fv_foreign file;
+    sample_bytes pickle = {0}, tensor = {0};
+    sample_pickle_tensor(&tensor, &plain);
+    size_t name = 5 + strlen(plain.name); /* what stands before the tensor itself */
+    sample_append_text(&pickle, "\x80\x02}(");
+    sample_append(&pickle, tensor.data, name);
+    sample_append_text(&pickle, "ctorch._utils\n_rebuild_parameter\n");
+    sample_append(&pickle, tensor.data + name, tensor.count - name);
+    sample_append_text(&pickle, "\x88}\x87Rq\x01");
+    sample_pickle_text(&pickle, "b.weight");
+    sample_append_text(&pickle, "h\x01u.");
+    parse_good(&pickle, numbers, sizeof numbers, &file);
+    assert_int_equal(file.count, 2);
+    assert_string_equal(file.list[1].name, "b.weight");
+    for (int i = 0; i < 2; i++) assert_memory_equal(file.list[i].values, numbers + 4, 6 * sizeof *numbers);
+    fv_foreign_free(&file);
+    free(pickle.data);
+    free(tensor.data);
+}
+
 /* ---- what is refused ---- */
 
 static void expect_pickle_refused(const sample_bytes *pickle, const char *text, const char *more) {
@@ -276,15 +299,11 @@ static void other_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(views_of_a_storage),
-        cmocka_unit_test(halves_bfloat16_and_doubles),
-        cmocka_unit_test(checkpoints_under_any_key),
-        cmocka_unit_test(code_is_named_and_not_run),
-        cmocka_unit_test(damaged_pickles),
-        cmocka_unit_test(cycles_and_bombs),
-        cmocka_unit_test(tensors_beyond_their_storage),
-        cmocka_unit_test(damaged_archives),
-        cmocka_unit_test(other_files),
+        cmocka_unit_test(views_of_a_storage),        cmocka_unit_test(halves_bfloat16_and_doubles),
+        cmocka_unit_test(checkpoints_under_any_key), cmocka_unit_test(parameters_and_recalled_objects),
+        cmocka_unit_test(code_is_named_and_not_run), cmocka_unit_test(damaged_pickles),
+        cmocka_unit_test(cycles_and_bombs),          cmocka_unit_test(tensors_beyond_their_storage),
+        cmocka_unit_test(damaged_archives),          cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
