@@ -197,6 +197,10 @@ bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader 
 bench-augment: $(BUILD)/slow/augment_times ## time of an augmented sample, change by change: docs/results/augment.md
 	@$< >$(BUILD)/augment.md && mv $(BUILD)/augment.md docs/results/augment.md && cat docs/results/augment.md
 
+.PHONY: int8-projection
+int8-projection: $(BUILD)/slow/int8_projection ## what 8-bit inference would gain: the tables of docs/results/int8.md (x86-64)
+	@$<
+
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
@@ -225,7 +229,7 @@ $(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c $(BUILD)/generated/flag
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -w $(PKG_CFLAGS) -c $< -o $@
 
-$(call object,$(wildcard src/exchange/*.c)): | $(BUILD)/generated/onnx.pb-c.c
+$(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c)): | $(BUILD)/generated/onnx.pb-c.c
 
 $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
@@ -271,6 +275,14 @@ $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BU
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 comma := ,
+
+$(BUILD)/slow/int8_projection: $(call object,tests/slow/int8_avx2.c tests/slow/int8_avx512.c)
+$(call object,tests/slow/int8_avx512.c): CFLAGS += -mavx512vnni
+
+$(BUILD)/peers/%: $(BUILD)/obj/tests/peers/%.o $(BUILD)/libfovea.a
+	@mkdir -p $(@D)
+	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/generated/flags | $(BUILD)/generated/revision.h

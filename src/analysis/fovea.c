@@ -7,6 +7,7 @@
 
 #include "fovea/analysis/analysis.h"
 #include "fovea/base/memory.h"
+#include "fovea/exchange/open.h"
 #include "fovea/image/image_file.h"
 
 /* ---- a model ---- */
@@ -16,7 +17,7 @@ fv_status fv_analyser_open(const char *model_path, fv_analyser **analyser) {
     fv_analyser *a = fv_allocate(1, sizeof *a, "a model");
     if (!a) return FV_NO_RESOURCE;
     a->degrees = NAN;
-    fv_status status = fv_model_load(model_path, &a->model);
+    fv_status status = fv_model_open(model_path, &a->model);
     if (status == FV_OK) status = fv_predictor_make(a->model, &a->predictor);
     if (status != FV_OK) {
         fv_analyser_close(a);

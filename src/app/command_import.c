@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "fovea/exchange/import.h"
+#include "fovea/exchange/onnx_read.h"
 #include "fovea/train/train.h"
 #include "options.h"
 
@@ -96,6 +97,64 @@ static void print_model(const fv_model_spec *spec) {
     printf("\n");
 }
 
+/* ---- ONNX: the network comes with its weights ---- */
+
+/* What the file says of its classes and photographs, as --set may change it. The keys are an INI's; a named network
+   that halves the sides seldom stands for the file's. */
+static fv_status spec_config(const fv_model_spec *spec, fv_config **config) {
+    const fv_preprocess *p = &spec->preprocess;
+    char text[2048], steps[FV_ENHANCE_TEXT], classes[512] = "";
+    fv_enhance_text(&p->enhance, steps);
+    for (int c = 0; c < spec->classes; c++) {
+        size_t end = strlen(classes);
+        snprintf(classes + end, sizeof classes - end, " %s", spec->class_names[c]);
+    }
+    snprintf(text, sizeof text,
+             "[model]\nnetwork = wnet\nclasses =%s\n[preprocess]\nsize = %d\nwork_size = %d\nfit = %s\n"
+             "fov_diameter = %d\nwindows = %s\ntile = %d\nenhance = %s\nclahe_clip = %g\nclahe_tiles = %d\n"
+             "unsharp_amount = %g\nunsharp_sigma = %g\nlocal_sigma = %g\nnormalise = %s\n",
+             classes, p->size, p->work_size, fv_fit_names[p->fit], p->fov_diameter ? p->fov_diameter : p->size,
+             p->windows ? "yes" : "no", p->tile, steps, p->enhance.clahe_clip, p->enhance.clahe_tiles,
+             p->enhance.unsharp_amount, p->enhance.unsharp_sigma, p->enhance.local_sigma,
+             fv_normalise_names[p->normalise]);
+    return fv_config_parse(text, "fovea import", config);
+}
+
+static fv_status change_spec(const import_words *words, fv_model_spec *spec) {
+    fv_config *config;
+    fv_train_settings settings;
+    FV_TRY(spec_config(spec, &config));
+    fv_status status = FV_OK;
+    for (int i = 0; i < words->set.count && status == FV_OK; i++)
+        status = fv_config_override(config, words->set.items[i]);
+    bool threshold = fv_config_has(config, "model", "threshold");
+    if (status == FV_OK) status = fv_train_settings_from_config(config, &settings);
+    if (status == FV_OK) status = fv_config_finish(config);
+    fv_config_free(config);
+    FV_TRY(status);
+    if (settings.model.classes != spec->classes)
+        return fv_fail(FV_BAD_INPUT, "the network has %d classes, --set names %d", spec->classes,
+                       settings.model.classes);
+    spec->preprocess = settings.model.preprocess;
+    memcpy(spec->class_names, settings.model.class_names, sizeof spec->class_names);
+    if (threshold) memcpy(spec->thresholds, settings.model.thresholds, sizeof spec->thresholds);
+    return fv_model_spec_check(spec);
+}
+
+static fv_status import_onnx(const import_words *words, const char *path) {
+    fv_model *model;
+    FV_TRY(fv_onnx_read(path, &model));
+    fv_status status = words->set.count ? change_spec(words, &model->spec) : FV_OK;
+    if (status == FV_OK) status = fv_model_save(model, words->out);
+    if (status == FV_OK) {
+        printf("read          %s: ONNX, %d steps, %zu values\n", path, model->recipe->step_count,
+               fv_params_count_values(&model->params, false));
+        printf("written       %s\n", words->out);
+    }
+    fv_model_free(model);
+    return status;
+}
+
 /* ---- the command ---- */
 
 static fv_status import_encoder(const char *path, const char *out) {
@@ -122,13 +181,18 @@ static fv_status import_model(const import_words *words, const char *path) {
     return status;
 }
 
-static fv_status check_words(const import_words *words, int word_count) {
+static fv_status check_words(const import_words *words, const char *path, int word_count) {
     if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one file of weights; see fovea import --help");
     if (!words->as || !words->out)
         return fv_fail(FV_BAD_INPUT, "give --as encoder or --as model, and --out FILE; see fovea import --help");
     bool model = strcmp(words->as, "model") == 0;
     if (!model && strcmp(words->as, "encoder") != 0)
         return fv_fail(FV_BAD_INPUT, "--as %s: expected encoder or model; see fovea import --help", words->as);
+    bool onnx = fv_onnx_is_file(path);
+    if (onnx && (!model || words->network || words->base || words->epsilon >= 0))
+        return fv_fail(FV_BAD_INPUT,
+                       "%s is an ONNX network: import it --as model, without --network, --base, --epsilon", path);
+    if (onnx) return FV_OK;
     if (model && !words->network)
         return fv_fail(FV_BAD_INPUT, "--as model needs --network NAME: weights don't tell which network they are of");
     if (!model && (words->network || words->base || words->set.count || words->epsilon >= 0))
@@ -156,18 +220,21 @@ fv_status command_import(int argc, char **argv) {
     const command_line line = {
         "import",
         "WEIGHTS --as encoder|model --out FILE.safetensors [options]",
-        "Takes over weights that Keras (.h5) or PyTorch (.pth, .safetensors) has trained, or arrays (.npz). No Python "
-        "is run,\nand nothing that a file says is executed.",
+        "Takes over weights that Keras (.h5) or PyTorch (.pth, .safetensors) has trained, arrays (.npz), or a whole "
+        "ONNX "
+        "network.\nNo Python is run, and nothing that a file says is executed.",
         "  fovea import mobilenet_v2-b0353104.pth --as encoder --out encoder.safetensors\n"
         "  fovea import mobilenet_v2_weights_tf_dim_ordering_tf_kernels_0.5_224_no_top.h5 --as encoder --out "
         "half.safetensors\n"
         "  fovea import best.pth --as model --network resunet --out resunet.safetensors\n"
         "  fovea import od_oc.h5 --as model --network mobilenetv2_unet --set preprocess.normalise=unit --out "
-        "od_oc.safetensors",
+        "od_oc.safetensors\n"
+        "  fovea import unet.onnx --as model --set model.classes=vessel --out vessel.safetensors",
         options,
         sizeof options / sizeof *options};
     FV_TRY(options_parse(&line, argc, argv, &files, &count, &done));
     if (done) return FV_OK;
-    FV_TRY(check_words(&words, count));
+    FV_TRY(check_words(&words, files[0], count));
+    if (fv_onnx_is_file(files[0])) return import_onnx(&words, files[0]);
     return strcmp(words.as, "model") == 0 ? import_model(&words, files[0]) : import_encoder(files[0], words.out);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "fovea/exchange/open.h"
 #include "fovea/graph/plan.h"
 #include "fovea/train/step.h"
 #include "options.h"
@@ -68,19 +69,26 @@ static void print_preprocess(const fv_preprocess *p) {
     printf(", %s values\n", fv_normalise_names[p->normalise]);
 }
 
+static void print_network(const fv_model *model) {
+    const fv_model_spec *spec = &model->spec;
+    printf("\nnetwork       %s, ", spec->network);
+    if (model->recipe)
+        printf("%d steps, sides a multiple of %d\n", model->recipe->step_count, spec->multiple);
+    else if (spec->base && spec->depth)
+        printf("base %d, depth %d, %s norm\n", spec->base, spec->depth, fv_norm_names[spec->norm]);
+    else if (spec->base)
+        printf("base %d\n", spec->base);
+    else
+        printf("width %g, %s convention\n", spec->width, fv_convention_names[spec->convention]);
+}
+
 static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value logits, const fv_loss_settings *loss,
                                int batch) {
     size_t infer, train;
     FV_TRY(fv_plan_measure(graph, FV_PLAN_INFER, &logits, 1, FV_NO_VALUE, &infer));
     FV_TRY(training_bytes(model, loss, batch, &train));
     const fv_model_spec *spec = &model->spec;
-    printf("\nnetwork       %s, ", spec->network);
-    if (spec->base && spec->depth)
-        printf("base %d, depth %d, %s norm\n", spec->base, spec->depth, fv_norm_names[spec->norm]);
-    else if (spec->base)
-        printf("base %d\n", spec->base);
-    else
-        printf("width %g, %s convention\n", spec->width, fv_convention_names[spec->convention]);
+    print_network(model);
     printf("classes      ");
     for (int c = 0; c < spec->classes; c++) printf(" %s (threshold %g)", spec->class_names[c], spec->thresholds[c]);
     printf("\n");
@@ -122,7 +130,7 @@ static fv_status model_of_file(const char *word, int word_count, fv_model **mode
     char path[FV_PATH_MAX];
     if (word_count > 1) return fv_fail(FV_BAD_INPUT, "fovea inspect takes one model; see fovea inspect --help");
     FV_TRY(run_model_path(word, path));
-    return fv_model_load(path, model);
+    return fv_model_open(path, model);
 }
 
 /* ---- encoder weights ---- */

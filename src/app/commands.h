@@ -27,6 +27,7 @@ fv_status command_phantom(int argc, char **argv);
 fv_status command_import(int argc, char **argv);
 fv_status command_inspect(int argc, char **argv);
 fv_status command_bench(int argc, char **argv);
+fv_status command_export(int argc, char **argv);
 
 extern const command data_verbs[];
 

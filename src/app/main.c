@@ -16,6 +16,7 @@ static const command commands[] = {
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
     {"import", command_import, "take over weights of Keras or PyTorch: an encoder to train from, or a whole model"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},
+    {"export", command_export, "write a model for other runtimes: ONNX in float32, float16 or int8"},
     {"bench", command_bench, "time networks and kernels beside this machine's limits"},
     {"help", command_help, "this text, a command's, the manual page, completions for shells"},
     {NULL, NULL, NULL},

@@ -11,6 +11,7 @@
 
 #define FORMAT_VERSION 1
 #define SPEC_KEY "fovea.model"
+#define RECIPE_KEY "fovea.recipe"
 #define THRESHOLDS_KEY "fovea.thresholds"
 #define TRAINING_KEY "fovea.training" /* a checkpoint's state: nothing without its moments */
 #define VALUE_PREFIX "model."
@@ -84,18 +85,34 @@ static fv_status add_values(const fv_model *model, const fv_real *values, const 
     return FV_OK;
 }
 
-static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+char *fv_model_spec_json(const fv_model_spec *spec) {
     cJSON *json = spec_to_json(spec);
     char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
+static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
+    char *text = fv_model_spec_json(spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
-    cJSON_free(text);
-    cJSON_Delete(json);
+    free(text);
+    return status;
+}
+
+/* The network itself, where the spec's name does not say it all. */
+static fv_status add_recipe(const fv_recipe *recipe, fv_safetensors_writer *writer) {
+    if (!recipe) return FV_OK;
+    char *text = fv_recipe_json(recipe);
+    fv_status status =
+        text ? fv_safetensors_add_metadata(writer, RECIPE_KEY, text) : fv_fail_memory("a model's network", 4096);
+    free(text);
     return status;
 }
 
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
     FV_TRY(add_spec(&model->spec, writer));
+    FV_TRY(add_recipe(model->recipe, writer));
     return add_values(model, values ? values : model->params.values, NULL, writer);
 }
 
@@ -216,17 +233,21 @@ static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_sp
     return preprocess_from_json(cJSON_GetObjectItemCaseSensitive(root, "preprocess"), path, &spec->preprocess);
 }
 
+fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec *spec) {
+    cJSON *root = cJSON_Parse(text);
+    *spec = (fv_model_spec){0};
+    fv_status status = root ? spec_from_json(root, path, spec) : spec_error(path, SPEC_KEY, "JSON");
+    cJSON_Delete(root);
+    return status;
+}
+
 static fv_status spec_read(const fv_safetensors *file, fv_model_spec *spec) {
     const char *text = fv_safetensors_metadata(file, SPEC_KEY);
     if (!text)
         return fv_fail(FV_BAD_INPUT,
                        "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY "\" in its metadata)",
                        file->path);
-    cJSON *root = cJSON_Parse(text);
-    *spec = (fv_model_spec){0};
-    fv_status status = root ? spec_from_json(root, file->path, spec) : spec_error(file->path, SPEC_KEY, "JSON");
-    cJSON_Delete(root);
-    return status;
+    return fv_model_spec_parse(text, file->path, spec);
 }
 
 static fv_status value_check(const fv_param *param, const fv_safetensor *tensor, const char *path) {
@@ -267,12 +288,24 @@ fv_status fv_model_read_values(fv_model *model, const fv_safetensors *file) {
     return FV_OK;
 }
 
+/* By the spec's name or the file's recipe, without its values yet. */
+static fv_status make_network(const fv_safetensors *file, const fv_model_spec *spec, fv_model **model) {
+    if (strcmp(spec->network, FV_RECIPE_NETWORK) != 0) {
+        if (fv_model_spec_check(spec) != FV_OK) return fv_fail(FV_BAD_INPUT, "%s: %s", file->path, fv_error());
+        return fv_model_make(spec, 0, model);
+    }
+    const char *text = fv_safetensors_metadata(file, RECIPE_KEY);
+    fv_recipe *recipe;
+    if (!text) return fv_fail(FV_BAD_INPUT, "%s has no network (no \"" RECIPE_KEY "\" in its metadata)", file->path);
+    FV_TRY(fv_recipe_parse(text, file->path, &recipe));
+    return fv_fail_about(fv_model_make_recipe(spec, recipe, model), file->path);
+}
+
 fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model) {
     fv_model_spec spec;
     *model = NULL;
     FV_TRY(spec_read(file, &spec));
-    if (fv_model_spec_check(&spec) != FV_OK) return fv_fail(FV_BAD_INPUT, "%s: %s", file->path, fv_error());
-    FV_TRY(fv_model_make(&spec, 0, model));
+    FV_TRY(make_network(file, &spec, model));
     fv_status status = fv_model_read_values(*model, file);
     if (status == FV_OK) return FV_OK;
     fv_model_free(*model);
