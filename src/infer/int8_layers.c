@@ -16,11 +16,40 @@ static kernel_view view_of(const fv_folded_layer *layer) {
     return (kernel_view){layer->weight, s.n * s.h * s.w, s.c};
 }
 
+static double weight_at(const kernel_view *v, int k, int f) {
+    return (double)v->weight[(size_t)k * (size_t)v->filters + (size_t)f];
+}
+
 static double step_of(const kernel_view *v, int f) {
     double most = 0;
-    for (int k = 0; k < v->taps; k++)
-        most = fmax(most, fabs((double)v->weight[(size_t)k * (size_t)v->filters + (size_t)f]));
+    for (int k = 0; k < v->taps; k++) most = fmax(most, fabs(weight_at(v, k, f)));
     return most > 0 ? most / FV_INT8_MOST_WEIGHT : 1;
+}
+
+/* A filter's weights in steps of `own`, rounded so that their sum is right: inputs behind a ReLU are positive, and
+   errors that don't cancel shift a filter's results on every pixel. Weights whose rounding has the most to do with it
+   go to their other neighbour. Returns the sum. */
+static double round_filter(const kernel_view *v, int f, double own, int8_t *q) {
+    double sum = 0, exact = 0;
+    for (int k = 0; k < v->taps; k++) {
+        double value = weight_at(v, k, f) / own;
+        q[k] = (int8_t)lrint(value);
+        sum += q[k];
+        exact += value;
+    }
+    while (fabs(exact - sum) > 0.5) {
+        int sign = exact > sum ? 1 : -1, best = 0;
+        double most = -2;
+        for (int k = 0; k < v->taps; k++) {
+            double short_of = sign * (weight_at(v, k, f) / own - q[k]);
+            if (short_of <= most || abs(q[k] + sign) > FV_INT8_MOST_WEIGHT) continue;
+            most = short_of;
+            best = k;
+        }
+        q[best] = (int8_t)(q[best] + sign);
+        sum += sign;
+    }
+    return sum;
 }
 
 /* Where weight k of filter f goes. */
@@ -48,16 +77,15 @@ fv_status int8_pack(const fv_folded_layer *layer, int lanes, const fv_steps *fro
     size_t padded = fv_int8_padded(lanes, v.filters);
     FV_TRY(allocate(step, padded * (size_t)(depthwise ? FV_INT8_DEPTHWISE : step->layer.channels), padded));
     step->layer.zero = (uint8_t)from->zero;
+    int8_t *rounded = fv_allocate((size_t)v.taps, 1, "an 8-bit kernel");
+    if (!rounded) return FV_NO_RESOURCE;
     for (int f = 0; f < v.filters; f++) {
-        double own = step_of(&v, f), unit = own * (double)from->scale, sum = 0;
-        for (int k = 0; k < v.taps; k++) {
-            long q = lrint((double)v.weight[(size_t)k * (size_t)v.filters + (size_t)f] / own);
-            step->weight[place_of(layer, step, lanes, !to, k, f)] = (int8_t)q;
-            sum += (double)q;
-        }
+        double own = step_of(&v, f), unit = own * (double)from->scale, sum = round_filter(&v, f, own, rounded);
+        for (int k = 0; k < v.taps; k++) step->weight[place_of(layer, step, lanes, !to, k, f)] = rounded[k];
         double offset = (double)layer->bias[f] - unit * from->zero * sum;
         step->scale[f] = (float)(to ? unit / (double)to->scale : unit);
         step->offset[f] = (float)(to ? offset / (double)to->scale + to->zero : offset);
     }
+    free(rounded);
     return FV_OK;
 }
