@@ -144,6 +144,11 @@ vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' 
 	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >$(BUILD)/vessel_readers.md
 	@mv $(BUILD)/vessel_readers.md docs/results/vessel_readers.md
 
+.PHONY: export-onnx
+EXPORT_RUNS ?= $(wildcard runs/*)
+export-onnx: all $(BUILD)/peers/export_dump ## docs/results/export_onnx.md: EXPORT_RUNS in every precision, in ONNX Runtime beside fovea (PYTHON with onnx, onnxruntime)
+	@$(PYTHON) tests/peers/export_onnx.py $(BUILD) docs/results/export_onnx.md $(EXPORT_RUNS)
+
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
 

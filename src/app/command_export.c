@@ -11,6 +11,7 @@
 #include "export_metadata.h"
 #include "export_photos.h"
 #include "fovea/base/log.h"
+#include "fovea/exchange/open.h"
 #include "fovea/exchange/rounded.h"
 #include "json_file.h"
 #include "options.h"
@@ -262,7 +263,7 @@ static fv_status tell(const export_run *run) {
 static fv_status export_model(export_run *run) {
     FV_TRY(find_format(run->arguments, &run->format));
     FV_TRY(run_model_path(run->word, run->model_path));
-    FV_TRY(fv_model_load(run->model_path, &run->model));
+    FV_TRY(fv_model_open(run->model_path, &run->model));
     FV_TRY(read_setup(run));
     FV_TRY(write(run));
     FV_TRY(measure(run));
