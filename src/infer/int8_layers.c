@@ -26,6 +26,16 @@ static double step_of(const kernel_view *v, int f) {
     return most > 0 ? most / FV_INT8_MOST_WEIGHT : 1;
 }
 
+static fv_status check_finite(const fv_folded_layer *layer, const kernel_view *v) {
+    double zero = 0; /* 0 times a number is 0, times anything else it is not */
+    for (int f = 0; f < v->filters; f++) {
+        zero += 0 * (double)layer->bias[f];
+        for (int k = 0; k < v->taps; k++) zero += 0 * weight_at(v, k, f);
+    }
+    if (zero == 0) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "layer %s: weights are not numbers: the model is damaged; take another", layer->name);
+}
+
 /* A filter's weights in steps of `own`, rounded so that their sum is right: inputs behind a ReLU are positive, and
    errors that don't cancel shift a filter's results on every pixel. Weights whose rounding has the most to do with it
    go to their other neighbour. Returns the sum. */
@@ -75,6 +85,7 @@ fv_status int8_pack(const fv_folded_layer *layer, int lanes, const fv_steps *fro
     kernel_view v = view_of(layer);
     bool depthwise = layer->kind == FV_OP_depthwise;
     size_t padded = fv_int8_padded(lanes, v.filters);
+    FV_TRY(check_finite(layer, &v));
     FV_TRY(allocate(step, padded * (size_t)(depthwise ? FV_INT8_DEPTHWISE : step->layer.channels), padded));
     step->layer.zero = (uint8_t)from->zero;
     int8_t *rounded = fv_allocate((size_t)v.taps, 1, "an 8-bit kernel");

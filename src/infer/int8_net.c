@@ -7,10 +7,11 @@
 #include "fovea/base/threads.h"
 #include "int8_layers.h"
 
-#define READ_BEHIND 16    /* bytes that kernels may read behind a tensor */
-#define TASK_BYTES 131072 /* of a result, about, are one task */
-#define LEAST_TASKS 4     /* wished for of a small picture */
-#define TASK_STEP 8       /* units: products take so many pixels at once */
+#define READ_BEHIND 16       /* bytes that kernels may read behind a tensor */
+#define TASK_BYTES 131072    /* of a result, about, are one task */
+#define LEAST_TASKS 4        /* wished for of a small picture */
+#define MOST_PRODUCTS 131072 /* of 255 and 63 fit into 32 bits */
+#define TASK_STEP 8          /* units: products take so many pixels at once */
 
 /* ---- making the list of steps ---- */
 
@@ -55,6 +56,9 @@ static fv_status add_product(const maker *m, const fv_folded_layer *layer, int i
     if (layer->out.c % 8 != 0 && !last)
         return fv_fail(FV_BAD_INPUT, "layer %s has %d filters: 8-bit layers have multiples of 8", layer->name,
                        layer->out.c);
+    if (from.c > MOST_PRODUCTS)
+        return fv_fail(FV_BAD_INPUT, "layer %s adds up %d products: 8-bit layers up to %d", layer->name, from.c,
+                       MOST_PRODUCTS);
     int8_step *step = add_step(m, last ? int8_run_logits : int8_run_product, in, out, pixels_of(from), layer->out.c);
     step->layer = (fv_int8_layer){
         .window = {.n = 1, .in_h = from.h, .in_w = from.w}, .channels = from.c, .filters = layer->out.c};
