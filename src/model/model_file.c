@@ -13,6 +13,7 @@
 #define SPEC_KEY "fovea.model"
 #define RECIPE_KEY "fovea.recipe"
 #define THRESHOLDS_KEY "fovea.thresholds"
+#define RANGES_KEY "fovea.ranges"
 #define TRAINING_KEY "fovea.training" /* a checkpoint's state: nothing without its moments */
 #define VALUE_PREFIX "model."
 
@@ -92,12 +93,13 @@ char *fv_model_spec_json(const fv_model_spec *spec) {
     return text;
 }
 
-static fv_status add_spec(const fv_model_spec *spec, fv_safetensors_writer *writer) {
-    char *text = fv_model_spec_json(spec);
+static fv_status add_spec(const fv_model *model, fv_safetensors_writer *writer) {
+    char *text = fv_model_spec_json(&model->spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
     free(text);
-    return status;
+    FV_TRY(status);
+    return model->ranges ? fv_safetensors_add_metadata(writer, RANGES_KEY, model->ranges) : FV_OK;
 }
 
 /* The network itself, where the spec's name does not say it all. */
@@ -111,7 +113,7 @@ static fv_status add_recipe(const fv_recipe *recipe, fv_safetensors_writer *writ
 }
 
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
-    FV_TRY(add_spec(&model->spec, writer));
+    FV_TRY(add_spec(model, writer));
     FV_TRY(add_recipe(model->recipe, writer));
     return add_values(model, values ? values : model->params.values, NULL, writer);
 }
@@ -301,12 +303,20 @@ static fv_status make_network(const fv_safetensors *file, const fv_model_spec *s
     return fv_fail_about(fv_model_make_recipe(spec, recipe, model), file->path);
 }
 
+static fv_status take_ranges(const fv_safetensors *file, fv_model *model) {
+    const char *text = fv_safetensors_metadata(file, RANGES_KEY);
+    if (!text) return FV_OK;
+    model->ranges = strdup(text);
+    return model->ranges ? FV_OK : fv_fail_memory("the ranges of 8-bit results", strlen(text));
+}
+
 fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model) {
     fv_model_spec spec;
     *model = NULL;
     FV_TRY(spec_read(file, &spec));
     FV_TRY(make_network(file, &spec, model));
     fv_status status = fv_model_read_values(*model, file);
+    if (status == FV_OK) status = take_ranges(file, *model);
     if (status == FV_OK) return FV_OK;
     fv_model_free(*model);
     *model = NULL;
@@ -338,8 +348,8 @@ static fv_status copy_metadata(const fv_safetensors *file, const char *const *wi
 /* `halves` as in add_values(); `origin`: of the thresholds, NULL for none. */
 static fv_status add_all(const fv_safetensors *file, const fv_model *model, const uint16_t *halves, const char *origin,
                          fv_safetensors_writer *writer) {
-    static const char *const without[] = {SPEC_KEY, THRESHOLDS_KEY, TRAINING_KEY, NULL};
-    FV_TRY(add_spec(&model->spec, writer));
+    static const char *const without[] = {SPEC_KEY, THRESHOLDS_KEY, RANGES_KEY, TRAINING_KEY, NULL};
+    FV_TRY(add_spec(model, writer));
     FV_TRY(add_values(model, model->params.values, halves, writer));
     FV_TRY(copy_metadata(file, without, writer));
     return origin ? fv_safetensors_add_metadata(writer, THRESHOLDS_KEY, origin) : FV_OK;
@@ -390,11 +400,15 @@ fv_status fv_model_file_set_thresholds(const char *path, const double *threshold
     return status;
 }
 
-fv_status fv_model_file_halve(const char *path, const char *half_path) {
+fv_status fv_model_file_halve(const char *path, const char *ranges, const char *half_path) {
     fv_safetensors file;
     fv_model *model;
     FV_TRY(open_model(path, &file, &model));
-    fv_status status = rewrite(&file, model, true, fv_safetensors_metadata(&file, THRESHOLDS_KEY), half_path);
+    free(model->ranges);
+    model->ranges = ranges ? strdup(ranges) : NULL;
+    fv_status status = ranges && !model->ranges ? fv_fail_memory("the ranges of 8-bit results", strlen(ranges)) : FV_OK;
+    if (status == FV_OK)
+        status = rewrite(&file, model, true, fv_safetensors_metadata(&file, THRESHOLDS_KEY), half_path);
     fv_model_free(model);
     fv_safetensors_free(&file);
     return status;

@@ -157,7 +157,7 @@ static void half_file_holds_the_rounded_model(void **state) {
     const fv_param *large = &model->params.list[1];
     model->params.values[large->offset] = 1e5f; /* beyond a half */
     save_with_metadata(model, temporary_path("full"));
-    assert_int_equal(fv_model_file_halve(temporary_path("full"), temporary_path("half")), FV_OK);
+    assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
     if (fv_model_load(temporary_path("half"), &read) != FV_OK) fail_msg("%s", fv_error());
     expect_same_spec(&read->spec, &model->spec);
     for (int i = 0; i < model->params.count; i++) {
@@ -195,7 +195,7 @@ static void half_file_is_half_as_large(void **state) {
     for (int i = 0; i < 3; i++) {
         fv_model *model = make(&specs[i], 1);
         assert_int_equal(fv_model_save(model, temporary_path("full")), FV_OK);
-        assert_int_equal(fv_model_file_halve(temporary_path("full"), temporary_path("half")), FV_OK);
+        assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
         size_t full = file_bytes(temporary_path("full")), half = file_bytes(temporary_path("half"));
         if ((double)half > 0.51 * (double)full) fail_msg("%zu bytes of %zu", half, full);
         fv_model_free(model);
@@ -208,7 +208,7 @@ static void thresholds_leave_halves(void **state) {
     fv_model *model = make(&spec, 3), *read;
     static const double thresholds[2] = {0.25, 0.75};
     save_with_metadata(model, temporary_path("full"));
-    assert_int_equal(fv_model_file_halve(temporary_path("full"), temporary_path("half")), FV_OK);
+    assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
     size_t before = file_bytes(temporary_path("half"));
     assert_int_equal(fv_model_file_set_thresholds(temporary_path("half"), thresholds, "{}"), FV_OK);
     assert_true(labs((long)file_bytes(temporary_path("half")) - (long)before) < 64);
@@ -220,7 +220,7 @@ static void thresholds_leave_halves(void **state) {
 
 static void halving_needs_a_model(void **state) {
     (void)state;
-    assert_int_equal(fv_model_file_halve(temporary_path("missing"), temporary_path("none")), FV_BAD_INPUT);
+    assert_int_equal(fv_model_file_halve(temporary_path("missing"), NULL, temporary_path("none")), FV_BAD_INPUT);
     assert_false(fv_file_exists(temporary_path("none")));
 }
 

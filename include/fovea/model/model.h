@@ -46,6 +46,7 @@ typedef struct fv_model_spec {
 typedef struct fv_model {
     fv_model_spec spec;
     fv_recipe *recipe; /* the network where it is not one of fv_network_names, else NULL */
+    char *ranges; /* of 8-bit results (exchange/ranges.h), JSON: predicted with in 8 bits. NULL: in float32. Owned */
     fv_params params;
 } fv_model;
 
@@ -101,9 +102,9 @@ fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec 
    call gives the same bytes. */
 fv_status fv_model_file_set_thresholds(const char *path, const double *thresholds, const char *origin);
 /* Writes the model of one file (or checkpoint) as another whose weights are halves (F16, rounded to nearest; a tensor
-   with a finite value beyond their range stays F32) and that is about half as large. Everything else is kept, but for
-   what only a training that goes on needs. */
-fv_status fv_model_file_halve(const char *path, const char *half_path);
+   with a finite value beyond their range stays F32) and that is about half as large. `ranges` becomes the new model's;
+   NULL: none. Everything else is kept, but for what only a training that goes on needs. */
+fv_status fv_model_file_halve(const char *path, const char *ranges, const char *half_path);
 /* Reads a model file (also a checkpoint: same names). Checks the spec, each tensor's presence, shape and type (F32, or
    F16, which is widened: fovea computes in float32). */
 fv_status fv_model_load(const char *path, fv_model **model);
