@@ -6,6 +6,9 @@
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX := $(subst gcc,g++,$(subst clang,clang++,$(CC)))
+endif
 BUILD ?= build
 SANITIZE ?=
 CONFIG ?= od_oc.ini
@@ -19,9 +22,15 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototy
 OPTIMISE ?= -O3 -fno-math-errno -fno-trapping-math
 CFLAGS ?= $(OPTIMISE) -g
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE -fopenmp-simd $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
-LDLIBS = $(PKG_LIBS) -lpthread -lm
+# Without exceptions and run-time types C++ needs new and delete only, which -lsupc++ has as a static library: a program
+# that links fovea needs no C++ run time.
+CXXFLAGS ?= -O2 -g
+ALL_CXXFLAGS = -std=c++17 -fno-exceptions -fno-rtti $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARNINGS)) $(CXXFLAGS) -isystem $(BUILD)/generated -MMD -MP
+LDLIBS = $(PKG_LIBS) -lsupc++ -lpthread -lm
 ifneq ($(SANITIZE),)
-ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ALL_CFLAGS += $(SANITIZE_FLAGS)
+ALL_CXXFLAGS += $(SANITIZE_FLAGS)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
@@ -173,7 +182,17 @@ $(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c
 
 $(call object,$(wildcard src/exchange/*.c)): | $(BUILD)/generated/onnx.pb-c.c
 
-$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
+# What fovea writes of TensorFlow Lite's schema, as C++.
+$(BUILD)/generated/tflite_generated.h: src/exchange/tflite.fbs
+	@flatc --cpp -o $(@D) $<
+
+TFLITE_OBJECT := $(BUILD)/obj/src/exchange/tflite_flatbuffer.o
+$(TFLITE_OBJECT): src/exchange/tflite_flatbuffer.cpp $(BUILD)/generated/tflite_generated.h
+	@mkdir -p $(@D)
+	@echo "c++ $<"
+	@$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+
+$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o $(TFLITE_OBJECT)
 	@rm -f $@
 	@ar rcs $@ $^
 

@@ -17,7 +17,8 @@ using flatbuffers::Vector;
 
 template <typename T> using Tables = Offset<Vector<Offset<T>>>;
 
-#define SAME_NUMBER(name) static_assert((int)TFLITE_##name == (int)tflite::BuiltinOperator_##name, "as the schema has it")
+#define SAME_NUMBER(name)                                                                                              \
+    static_assert((int)TFLITE_##name == (int)tflite::BuiltinOperator_##name, "as the schema has it")
 SAME_NUMBER(ADD);
 SAME_NUMBER(CONCATENATION);
 SAME_NUMBER(CONV_2D);
@@ -50,7 +51,9 @@ constexpr size_t alignment = 16; /* of a constant's numbers in the file */
 class OneBlock : public flatbuffers::Allocator {
   public:
     explicit OneBlock(uint8_t *block) : block_(block) {}
-    uint8_t *allocate(size_t) override { return block_; }
+    uint8_t *allocate(size_t) override {
+        return block_;
+    }
     void deallocate(uint8_t *, size_t) override {}
 
   private:

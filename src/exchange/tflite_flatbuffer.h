@@ -51,14 +51,14 @@ typedef struct tflite_quantisation {
     const float *scale;
     int count; /* 0: none; 1: one for the whole tensor; else one for each index along axis */
     int axis;
-    int32_t zero_point;
+    int zero_point;
 } tflite_quantisation;
 
 typedef struct tflite_tensor {
     char name[TFLITE_NAME_MAX];
     tflite_type type;
     int dims;
-    int32_t shape[TFLITE_MAX_DIMS];
+    int shape[TFLITE_MAX_DIMS];
     const void *data; /* a constant's numbers, little endian; NULL for what is computed */
     size_t bytes;
     tflite_quantisation quantisation;

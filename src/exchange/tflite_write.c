@@ -1,0 +1,63 @@
+#include <stdlib.h>
+
+#include "fovea/base/file.h"
+#include "fovea/exchange/tflite.h"
+#include "tflite_layers.h"
+
+/* A tensor of the network's input or output. */
+static int end_add(tflite_builder *b, const char *name, const char *suffix, tflite_type type, fv_shape s) {
+    return tflite_tensor_add(b, name, suffix, type, 4, (const int[]){s.n, s.h, s.w, s.c});
+}
+
+/* The input as the layers read it. */
+static int begin(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int *input) {
+    bool int8 = options->type == FV_TFLITE_INT8, integer_end = int8 && options->integer_ends;
+    *input = end_add(b, "input", "", integer_end ? TFLITE_INT8 : TFLITE_FLOAT32, folded->input);
+    if (!int8) return *input;
+    int stepped = integer_end ? *input : end_add(b, "input", ".int8", TFLITE_INT8, folded->input);
+    tflite_tensor_quantise_range(b, stepped, options->ranges->input);
+    if (!integer_end) tflite_operator_add(b, TFLITE_QUANTIZE, 1, input, stepped);
+    return stepped;
+}
+
+/* The last layer's result as the user reads it. */
+static int end(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int last) {
+    if (options->type != FV_TFLITE_INT8 || options->integer_ends) return last;
+    int output = end_add(b, "output", "", TFLITE_FLOAT32, folded->layers[folded->count - 1].out);
+    tflite_operator_add(b, TFLITE_DEQUANTIZE, 1, &last, output);
+    return output;
+}
+
+static fv_status file_write(const tflite_model *model, const char *path) {
+    size_t bound = tflite_file_bound(model);
+    tflite_file file;
+    if (bound > TFLITE_MAX_BYTES)
+        return fv_fail(FV_BAD_INPUT, "%s would have about %zu MiB; a TensorFlow Lite file ends at 2048: use --fp16",
+                       path, bound >> 20);
+    if (!tflite_file_make(model, &file)) return fv_fail_memory("a TensorFlow Lite file", bound);
+    fv_status status = tflite_file_verify(file.data, file.bytes)
+                           ? fv_file_write(path, file.data, file.bytes)
+                           : fv_fail(FV_BAD_INPUT, "%s can't be written: it would not follow the schema", path);
+    free(file.block);
+    return status;
+}
+
+fv_status fv_tflite_write(const fv_folded *folded, const fv_tflite_options *options, const char *path) {
+    tflite_builder b = {0};
+    tflite_model model = {.description = options->description ? options->description : "",
+                          .metadata = (const tflite_metadata *)options->metadata,
+                          .metadata_count = options->metadata_count};
+    int first = begin(&b, folded, options, &model.input);
+    model.output = end(&b, folded, options, tflite_layers_add(&b, folded, options, first));
+    fv_status status = b.status;
+    if (status == FV_OK) {
+        tflite_builder_set_versions(&b);
+        model.tensors = b.tensors;
+        model.operators = b.operators;
+        model.tensor_count = b.tensor_count;
+        model.operator_count = b.operator_count;
+        status = file_write(&model, path);
+    }
+    tflite_builder_free(&b);
+    return status;
+}
