@@ -1,5 +1,5 @@
 /* Data gradient of stride 2, where every pixel of dy is spread over 3x3 pixels of dx. To be included behind
-   depthwise_3x3.h and depthwise_3x3_slide.h.
+   depthwise_tile.h and depthwise_slide.h.
 
    Pixel (y, x) of dx meets tap u of row (y + top - u) / 2, where that is whole. A tile begins where y + top and x +
    left are odd, so that the pixel at (b, d) of the part of dy that belongs to it meets, with tap (u, v), the tile's

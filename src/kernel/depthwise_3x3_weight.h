@@ -1,4 +1,4 @@
-/* Weight gradient; to be included behind depthwise_3x3.h. The nine sums stay in registers over a strip of several
+/* Weight gradient; to be included behind depthwise_tile.h. The nine sums stay in registers over a strip of several
  * tiles. */
 #define STRIP 16 /* pixels; a multiple of WEIGHT_PIXELS */
 

@@ -2,15 +2,16 @@
 
 #include "fovea/kernel/depthwise.h"
 
-extern const fv_depthwise fv_depthwise_3x3_avx2, fv_depthwise_3x3_avx512, fv_depthwise_3x3_neon,
-    fv_depthwise_direct_scalar;
+extern const fv_depthwise fv_depthwise_3x3_avx2, fv_depthwise_3x3_avx512, fv_depthwise_3x3_neon, fv_depthwise_5x5_avx2,
+    fv_depthwise_5x5_avx512, fv_depthwise_5x5_neon, fv_depthwise_direct_scalar;
 
 const fv_depthwise *const fv_depthwise_variants[] = {
 #ifdef FV_X86_VARIANTS
-    &fv_depthwise_3x3_avx512,    &fv_depthwise_3x3_avx2,
+    &fv_depthwise_3x3_avx512,    &fv_depthwise_5x5_avx512,
+    &fv_depthwise_3x3_avx2,      &fv_depthwise_5x5_avx2,
 #endif
 #ifdef FV_NEON_VARIANTS
-    &fv_depthwise_3x3_neon,
+    &fv_depthwise_3x3_neon,      &fv_depthwise_5x5_neon,
 #endif
     &fv_depthwise_direct_scalar, NULL,
 };

@@ -86,6 +86,38 @@ static void sigmoid_gradient(const fv_stream *s, size_t begin, size_t end) {
     }
 }
 
+/* Beyond 87 a sigmoid is 0 or 1, to float32; the limits keep infinity out of infinity times 0. */
+#define SIGMOID_END 87
+
+static void silu(const fv_stream *s, size_t begin, size_t end) {
+    const fv_real *a = s->a;
+    fv_real *y = s->y;
+#pragma omp simd
+    for (size_t i = begin; i < end; i++) {
+        fv_real z = a[i] < -SIGMOID_END ? -SIGMOID_END : a[i], e = exp_negative(z > 0 ? -z : z);
+        y[i] = z * ((z > 0 ? 1 : e) / (1 + e));
+    }
+}
+
+/* The derivative of x sigmoid(x). */
+static inline fv_real silu_slope(fv_real x) {
+    fv_real z = clamped(x, -SIGMOID_END, SIGMOID_END), e = exp_negative(z > 0 ? -z : z), whole = 1 / (1 + e);
+    fv_real rising = (z > 0 ? 1 : e) * whole, falling = (z > 0 ? e : 1) * whole; /* sigmoid(z), sigmoid(-z) */
+    return rising * (1 + z * falling);
+}
+
+static void silu_gradient(const fv_stream *s, size_t begin, size_t end) {
+    const fv_real *a = s->a, *b = s->b;
+    fv_real *y = s->y;
+    if (s->add) {
+#pragma omp simd
+        for (size_t i = begin; i < end; i++) y[i] += a[i] * silu_slope(b[i]);
+    } else {
+#pragma omp simd
+        for (size_t i = begin; i < end; i++) y[i] = a[i] * silu_slope(b[i]);
+    }
+}
+
 static void scale_channels(size_t rows, size_t channels, const fv_real *a, const fv_real *factor, fv_real *y,
                            bool accumulate) {
     for (size_t r = 0; r < rows; r++, a += channels, y += channels) {
@@ -122,6 +154,8 @@ const fv_elementwise FAMILY = {
     .multiply = multiply,
     .sigmoid = sigmoid,
     .sigmoid_gradient = sigmoid_gradient,
+    .silu = silu,
+    .silu_gradient = silu_gradient,
     .scale_channels = scale_channels,
     .dot_channels = dot_channels,
 };

@@ -67,13 +67,18 @@ static fv_status add_values(const fv_model *model, const fv_real *values, fv_saf
     return FV_OK;
 }
 
+char *fv_model_spec_json(const fv_model_spec *spec) {
+    cJSON *json = spec_to_json(spec);
+    char *text = cJSON_PrintUnformatted(json);
+    cJSON_Delete(json);
+    return text;
+}
+
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
-    cJSON *spec = spec_to_json(&model->spec);
-    char *text = cJSON_PrintUnformatted(spec);
+    char *text = fv_model_spec_json(&model->spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
-    cJSON_free(text);
-    cJSON_Delete(spec);
+    free(text);
     FV_TRY(status);
     return add_values(model, values ? values : model->params.values, writer);
 }

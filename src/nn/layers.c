@@ -107,6 +107,10 @@ fv_value fv_sigmoid(fv_graph *g, const char *name, fv_value x) {
     return fv_graph_add(g, FV_OP_sigmoid, name, NULL, 1, &x);
 }
 
+fv_value fv_silu(fv_graph *g, const char *name, fv_value x) {
+    return fv_graph_add(g, FV_OP_silu, name, NULL, 1, &x);
+}
+
 fv_value fv_max_pool(fv_graph *g, const char *name, fv_value x, int kernel, int stride) {
     fv_attributes attributes = {.kernel_h = kernel, .kernel_w = kernel, .stride = stride};
     return fv_graph_add(g, FV_OP_max_pool, name, &attributes, 1, &x);

@@ -179,7 +179,7 @@ static void a_kernel_has_its_passes(void **state) {
     assert_int_equal(convolutions[0], 3); /* two stems, one with strides */
     assert_int_equal(convolutions[0], convolutions[1]);
     assert_int_equal(convolutions[0], convolutions[2]);
-    assert_int_equal(others, 2); /* the sigmoid, both ways */
+    assert_int_equal(others, 6); /* the sigmoid and two SiLUs, both ways */
     expect_machine(root);        /* one thread unless asked for more */
     cJSON_Delete(root);
 }

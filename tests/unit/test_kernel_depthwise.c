@@ -192,8 +192,7 @@ static void compare_all(const fv_window *w, int channels) {
 
 static const int awkward[] = {1, 2, 3, 7, 8, 15, 16, 17, 24, 33};
 
-static void kernels_of_3x3(void **state) {
-    (void)state;
+static void compare_side(int side) {
     static const int sizes[][2] = {{1, 1}, {1, 2}, {2, 1},  {2, 2},  {3, 3},  {4, 5},  {5, 4},
                                    {3, 9}, {8, 8}, {7, 11}, {6, 16}, {2, 19}, {9, 20}, {4, 35}};
     static const int paddings[][4] = {{1, 1, 1, 1}, {0, 0, 1, 1}, {0, 0, 0, 0}, {2, 0, 0, 2},
@@ -201,19 +200,29 @@ static void kernels_of_3x3(void **state) {
     for (size_t i = 0; i < COUNT(sizes) * COUNT(paddings) * 2; i++) {
         const int *size = sizes[i / 2 / COUNT(paddings)], *padding = paddings[i / 2 % COUNT(paddings)];
         int stride = 1 + (int)(i % 2);
-        int room_h = size[0] + padding[0] + padding[2] - 3, room_w = size[1] + padding[1] + padding[3] - 3;
+        int room_h = size[0] + padding[0] + padding[2] - side, room_w = size[1] + padding[1] + padding[3] - side;
         if (room_h < 0 || room_w < 0) continue;
-        fv_window w = {1, size[0], size[1], room_h / stride + 1, room_w / stride + 1, 3,
-                       3, stride,  1,       padding[0],          padding[1]};
+        fv_window w = {1,    size[0], size[1], room_h / stride + 1, room_w / stride + 1, side,
+                       side, stride,  1,       padding[0],          padding[1]};
         for (size_t c = 0; c < COUNT(awkward); c++) compare_all(&w, awkward[c]);
     }
+}
+
+static void kernels_of_3x3(void **state) {
+    (void)state;
+    compare_side(3);
+}
+
+static void kernels_of_5x5(void **state) {
+    (void)state;
+    compare_side(5);
 }
 
 /* What only the general variant takes. */
 static void kernels_of_other_windows(void **state) {
     (void)state;
     static const fv_window windows[] = {
-        {1, 9, 7, 9, 7, 5, 5, 1, 1, 2, 2},   {1, 8, 9, 8, 9, 3, 3, 1, 2, 2, 2}, {1, 11, 10, 4, 4, 3, 3, 3, 1, 1, 1},
+        {1, 9, 7, 9, 7, 7, 7, 1, 1, 3, 3},   {1, 8, 9, 8, 9, 3, 3, 1, 2, 2, 2}, {1, 11, 10, 4, 4, 3, 3, 3, 1, 1, 1},
         {1, 12, 12, 4, 4, 3, 3, 2, 3, 1, 1}, {1, 6, 5, 6, 4, 1, 2, 1, 1, 0, 0}, {1, 5, 6, 5, 6, 7, 1, 1, 1, 3, 0},
     };
     for (size_t i = 0; i < COUNT(windows); i++)
@@ -222,35 +231,44 @@ static void kernels_of_other_windows(void **state) {
 }
 
 /* A NaN in x reaches every window that it lies in, and the clamp lets it pass. */
-static void nan_passes(void **state) {
-    (void)state;
-    fv_window w = {1, 3, 12, 3, 12, 3, 3, 1, 1, 1, 1};
+static void expect_nan_passes(int side) {
+    int reach = side / 2;
+    fv_window w = {1, 4, 12, 4, 12, side, side, 1, 1, reach, reach};
     fv_channel_epilogue e = {.low = 0, .high = 6};
-    check_array x = check_filled(3 * 12 * 17, 1), weight = check_filled(9 * 17, 1), expected = check_unset(x.count);
-    for (int c = 0; c < 17; c++) x.data[17 + c] = (float)NAN;
+    check_array x = check_filled(4 * 12 * 17, 1), weight = check_filled((size_t)(side * side) * 17, 1);
+    check_array y = check_unset(x.count);
+    for (int c = 0; c < 17; c++) x.data[17 + c] = (float)NAN; /* pixel (0, 1) */
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
-        check_case("NaN");
-        if (!check_variant((*v)->level)) continue;
-        (*v)->forward(&w, 17, x.data, 17, weight.data, 0, 3, &e, expected.data);
-        for (size_t k = 0; k < expected.count; k++)
-            assert_true((bool)isnan(expected.data[k]) == (k / 17 % 12 < 3 && k / 17 / 12 < 2));
+        check_case("NaN in %dx%d", side, side);
+        if (!check_variant((*v)->level) || !(*v)->accepts(&w, 17)) continue;
+        (*v)->forward(&w, 17, x.data, 17, weight.data, 0, 4, &e, y.data);
+        for (int k = 0; k < 4 * 12 * 17; k++)
+            assert_true((bool)isnan(y.data[k]) == (k / 17 / 12 <= reach && k / 17 % 12 <= 1 + reach));
     }
     check_free(&x);
     check_free(&weight);
-    check_free(&expected);
+    check_free(&y);
+}
+
+static void nan_passes(void **state) {
+    (void)state;
+    expect_nan_passes(3);
+    expect_nan_passes(5);
 }
 
 static void choice_follows_the_limit(void **state) {
     (void)state;
     fv_cpu_level before = fv_cpu();
-    fv_window w = {1, 8, 8, 8, 8, 3, 3, 1, 1, 1, 1}, five = w, dilated = w;
-    five.kernel_w = 5;
+    fv_window three = {1, 8, 8, 8, 8, 3, 3, 1, 1, 1, 1}, five = {1, 8, 8, 8, 8, 5, 5, 1, 1, 2, 2};
+    fv_window oblong = three, dilated = five;
+    oblong.kernel_w = 5;
     dilated.dilation = 2;
     for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
         if (!check_variant((*v)->level)) continue;
         fv_cpu_limit((*v)->level);
-        assert_ptr_equal(fv_depthwise_choose(&w, 16), *v);
-        assert_int_equal(fv_depthwise_choose(&five, 16)->level, FV_CPU_SCALAR);
+        assert_int_equal(fv_depthwise_choose(&three, 16)->level, (*v)->level);
+        assert_int_equal(fv_depthwise_choose(&five, 16)->level, (*v)->level);
+        assert_int_equal(fv_depthwise_choose(&oblong, 16)->level, FV_CPU_SCALAR);
         assert_int_equal(fv_depthwise_choose(&dilated, 16)->level, FV_CPU_SCALAR);
         fv_cpu_limit(before);
     }
@@ -299,24 +317,27 @@ static void run_weight(void *context) {
                           b->window.out_h, b->dw);
 }
 
-static void bench_shape(int size, int channels, int stride, int images) {
+static void bench_shape(int side, int size, int channels, int stride, int images) {
     static void (*const runs[])(void *context) = {run_forward, run_finished, run_data, run_weight};
     static const char *const names[] = {"forward", "forward, epilogue", "data", "weight"};
-    int out = (size + stride - 1) / stride, pad = stride == 1;
-    fv_window w = {1, size, size, out, out, 3, 3, stride, 1, pad, pad};
+    int out = (size + stride - 1) / stride, pad = (side - stride) / 2;
+    fv_window w = {1, size, size, out, out, side, side, stride, 1, pad, pad};
+    size_t taps = (size_t)(side * side);
     size_t x_count = (size_t)images * (size_t)(size * size * channels);
     size_t y_count = (size_t)images * (size_t)(out * out * channels);
     check_array x = bench_random(x_count, -1, 1, 1), y = bench_random(y_count, -1, 1, 2);
-    check_array weight = bench_random(18 * (size_t)channels, -1, 1, 3);
+    check_array weight = bench_random(2 * taps * (size_t)channels, -1, 1, 3);
     for (int k = 0; k < 4; k++) {
         char label[80];
-        snprintf(label, sizeof label, "depthwise %s %dx%dx%dx%d s%d", names[k], images, size, size, channels, stride);
+        snprintf(label, sizeof label, "depthwise %dx%d %s %dx%dx%dx%d s%d", side, side, names[k], images, size, size,
+                 channels, stride);
         if (!bench_wanted(label)) continue;
         for (const fv_depthwise *const *v = fv_depthwise_variants; *v; v++) {
-            if (!check_variant((*v)->level)) continue;
-            bench_job job = {*v, w, channels, images, x.data, y.data, weight.data, weight.data + 9 * channels, {0}};
+            if (!check_variant((*v)->level) || !(*v)->accepts(&w, channels)) continue;
+            float *dw = weight.data + taps * (size_t)channels;
+            bench_job job = {*v, w, channels, images, x.data, y.data, weight.data, dw, {0}};
             int ratio = stride * stride; /* one pixel of y for so many of x */
-            bench_case c = {label, (*v)->level, y_count, ratio, 0, 1, 18.0 * (double)y_count};
+            bench_case c = {label, (*v)->level, y_count, ratio, 0, 1, 2 * (double)(taps * y_count)};
             if (k == 2) c.reads = 1, c.writes = ratio;
             if (k == 3) c.reads = ratio + 1, c.writes = 0;
             bench_run(&c, runs[k], &job);
@@ -327,19 +348,20 @@ static void bench_shape(int size, int channels, int stride, int images) {
     check_free(&weight);
 }
 
-/* MobileNetV2 1.0 at 256x256. */
+/* MobileNetV2 1.0, and the 5x5 of EfficientNet-B0, at 256x256. */
 static void bench(void) {
     static const int shapes[][3] = {{128, 32, 1}, {128, 96, 2}, {64, 144, 1}, {64, 144, 2}, {32, 192, 1},
                                     {32, 192, 2}, {16, 384, 1}, {16, 576, 1}, {16, 576, 2}, {8, 960, 1}};
+    static const int large[][3] = {{64, 144, 2}, {32, 240, 1}, {16, 480, 1}, {16, 672, 1}, {16, 672, 2}, {8, 1152, 1}};
     for (int images = 1; images <= 8; images += 7)
-        for (size_t i = 0; i < COUNT(shapes); i++) bench_shape(shapes[i][0], shapes[i][1], shapes[i][2], images);
+        for (size_t i = 0; i < COUNT(shapes); i++) bench_shape(3, shapes[i][0], shapes[i][1], shapes[i][2], images);
+    for (size_t i = 0; i < COUNT(large); i++) bench_shape(5, large[i][0], large[i][1], large[i][2], 1);
 }
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kernels_of_3x3),
-        cmocka_unit_test(kernels_of_other_windows),
-        cmocka_unit_test(nan_passes),
+        cmocka_unit_test(kernels_of_3x3),           cmocka_unit_test(kernels_of_5x5),
+        cmocka_unit_test(kernels_of_other_windows), cmocka_unit_test(nan_passes),
         cmocka_unit_test(choice_follows_the_limit),
     };
     return check_main(argc, argv, tests, COUNT(tests), bench);

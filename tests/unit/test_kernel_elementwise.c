@@ -37,6 +37,15 @@ static double sigmoid_gradient_of(double a, double b) {
     return a * b * (1 - b);
 }
 
+static double silu_of(double a, double b) {
+    (void)b;
+    return a / (1 + exp(-a));
+}
+static double silu_gradient_of(double a, double b) {
+    double s = 1 / (1 + exp(-b));
+    return a * s * (1 + b * (1 - s));
+}
+
 typedef struct stream_case {
     const char *name;
     size_t kernel; /* where it stands in fv_elementwise */
@@ -55,6 +64,8 @@ static const stream_case streams[] = {
     {KERNEL(multiply), multiply_of, true, 2},
     {KERNEL(sigmoid), sigmoid_of, false, 1},
     {KERNEL(sigmoid_gradient), sigmoid_gradient_of, true, 2},
+    {KERNEL(silu), silu_of, false, 1},
+    {KERNEL(silu_gradient), silu_gradient_of, true, 2},
 };
 
 static fv_stream_kernel *kernel_of(const fv_elementwise *family, const stream_case *t) {
@@ -209,6 +220,46 @@ static void sigmoids_are_accurate(void **state) {
     check_free(&y);
 }
 
+static void silus_are_accurate(void **state) {
+    (void)state;
+    enum { VALUES = 40001 };
+    check_case("silu and its slope of -80 to 80");
+    check_array x = check_unset(VALUES), one = check_filled(VALUES, 1), y = check_unset(VALUES);
+    for (int i = 0; i < VALUES; i++) x.data[i] = (float)(i - 20000) * 0.004f;
+    for (const fv_elementwise *const *v = fv_elementwise_variants; *v; v++) {
+        if (!check_variant((*v)->level)) continue;
+        (*v)->silu(&(fv_stream){.a = x.data, .y = y.data}, 0, VALUES);
+        for (int i = 0; i < VALUES; i++) {
+            double expected = silu_of((double)x.data[i], 0);
+            expect_near("silu", (double)y.data[i], expected, 5e-7 * fabs(expected));
+        }
+        (*v)->silu_gradient(&(fv_stream){.a = one.data, .b = x.data, .y = y.data}, 0, VALUES);
+        for (int i = 0; i < VALUES; i++)
+            expect_near("slope", (double)y.data[i], silu_gradient_of(1, (double)x.data[i]), 5e-7);
+    }
+    check_free(&x);
+    check_free(&one);
+    check_free(&y);
+}
+
+static void silus_have_limits(void **state) {
+    (void)state;
+    static const float x[] = {-INFINITY, -3e38f, INFINITY, 3e38f, (float)NAN}, ones[] = {1, 1, 1, 1, 1};
+    for (const fv_elementwise *const *v = fv_elementwise_variants; *v; v++) {
+        check_case("silu far out");
+        if (!check_variant((*v)->level)) continue;
+        float y[COUNT(x)], slope[COUNT(x)];
+        (*v)->silu(&(fv_stream){.a = x, .y = y}, 0, COUNT(x));
+        (*v)->silu_gradient(&(fv_stream){.a = ones, .b = x, .y = slope}, 0, COUNT(x));
+        for (int i = 0; i < 4; i++) {
+            expect_near("slope", (double)slope[i], i / 2, 1e-35);
+            if (i < 2) expect_near("silu", (double)y[i], 0, 1e-35);
+            if (i >= 2) assert_true(y[i] == x[i]);
+        }
+        assert_true(isnan(y[4]) && isnan(slope[4]));
+    }
+}
+
 static void clamps_let_nan_through(void **state) {
     (void)state;
     static const float x[] = {(float)NAN, -1, 0, 3, (float)NAN, 7, 6, -INFINITY, INFINITY};
@@ -295,6 +346,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(streams_take_strides),
         cmocka_unit_test(matrices),
         cmocka_unit_test(sigmoids_are_accurate),
+        cmocka_unit_test(silus_are_accurate),
+        cmocka_unit_test(silus_have_limits),
         cmocka_unit_test(limits_stop_gradients),
         cmocka_unit_test(clamps_let_nan_through),
         cmocka_unit_test(choice_follows_the_limit),

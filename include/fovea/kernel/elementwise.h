@@ -30,6 +30,8 @@ typedef struct fv_elementwise {
     fv_stream_kernel *multiply;         /* y (+)= a b */
     fv_stream_kernel *sigmoid;          /* y = 1 / (1 + exp(-a)); relative error below 4e-7 */
     fv_stream_kernel *sigmoid_gradient; /* y (+)= a b (1 - b); a: d_out, b: out */
+    fv_stream_kernel *silu;             /* y = a / (1 + exp(-a)); relative error below 5e-7, 0 at minus infinity */
+    fv_stream_kernel *silu_gradient;    /* y (+)= a s (1 + b (1 - s)), s = 1 / (1 + exp(-b)); a: d_out, b: in */
     /* y[r, c] (+)= a[r, c] factor[c] for a matrix of rows x channels; y may be a. */
     void (*scale_channels)(size_t rows, size_t channels, const fv_real *a, const fv_real *factor, fv_real *y, bool add);
     /* sums[c] = sum over r of a[r * stride + c] b[r * stride + c], c = 0 .. count - 1, in double; b NULL: of a alone.

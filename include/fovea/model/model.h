@@ -85,6 +85,8 @@ bool fv_param_is_encoder(const fv_param *param);
    name, or a warning is logged. */
 fv_status fv_model_load_encoder(fv_model *model, const char *path);
 
+/* The spec as the JSON text that model files and exports carry as "fovea.model". To be freed; NULL when out of memory. */
+char *fv_model_spec_json(const fv_model_spec *spec);
 /* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer);

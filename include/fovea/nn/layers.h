@@ -43,6 +43,7 @@ fv_value fv_dense(fv_graph *g, const char *name, fv_value x, int units);
 fv_value fv_relu(fv_graph *g, const char *name, fv_value x);
 fv_value fv_relu6(fv_graph *g, const char *name, fv_value x);
 fv_value fv_sigmoid(fv_graph *g, const char *name, fv_value x);
+fv_value fv_silu(fv_graph *g, const char *name, fv_value x);
 fv_value fv_max_pool(fv_graph *g, const char *name, fv_value x, int kernel, int stride);
 fv_value fv_global_average_pool(fv_graph *g, const char *name, fv_value x);
 fv_value fv_upsample_nearest(fv_graph *g, const char *name, fv_value x, int scale);

@@ -26,6 +26,8 @@ FV_OP(relu)
 FV_OP(relu6)
 /* sigmoid: in x. 1 / (1 + exp(-x)) */
 FV_OP(sigmoid)
+/* silu: in x. x / (1 + exp(-x)), the "swish" of EfficientNet (Elfwing et al. 2018; Ramachandran et al. 2017) */
+FV_OP(silu)
 /* max_pool: in x; kernel, stride, padding. Padding never wins. The first of equal values takes the gradient. */
 FV_OP(max_pool)
 /* global_average_pool: in x -> {N,1,1,C} */

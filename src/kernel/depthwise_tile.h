@@ -1,24 +1,26 @@
-/* 3x3, dilation 1, stride 1 and 2: what the kernels of each instruction set have in common.
+/* SIDE x SIDE, dilation 1, stride 1 and 2: what the kernels of each instruction set have in common.
 
    Work goes tile by tile: a few neighbouring rows of a few pixels, over all channels, one vector of channels at a time,
    the tile's sums in registers. So memory is read in order, and a pixel of the picture is loaded once for all windows
-   of the tile that it lies in: row by row it would come from second-level cache three times, so one and a half times or
-   less. At the picture's edges a tile leaves out the rows and columns that there are not.
+   of the tile that it lies in: row by row it would come from second-level cache SIDE times, so (3x3) one and a half
+   times or less. At the picture's edges a tile leaves out the rows and columns that there are not.
 
-   The file that includes this one, and then the depthwise_3x3_*.h, defines for its vectors of LANES floats: vector,
-   lanes (a mask of the first lanes), first_lanes(count), load(p, whole, mask), store(p, value, whole, mask), zero(),
-   broadcast(x), add(a, b), multiply_add(a, b, c) = a b + c, and minimum(a, b) and maximum(a, b), which are b where that
-   is NaN. With `whole` the mask is ignored; without, memory behind the mask is not touched. It defines too, to suit its
-   number of registers, the size of a tile of results of the slide (SLIDE_ROWS, which is even, and SLIDE_PIXELS), of the
-   spread (SPREAD_ROWS, SPREAD_PIXELS, both even), and of the tile of dy that the weight gradient takes at once
-   (WEIGHT_ROWS, WEIGHT_PIXELS). */
+   The file that includes this one defines SIDE, the kernel's, and for its vectors of LANES floats
+   (depthwise_vector_*.h): vector, lanes (a mask of the first lanes), first_lanes(count), load(p, whole, mask), store(p,
+   value, whole, mask), zero(), broadcast(x), add(a, b), multiply_add(a, b, c) = a b + c, and minimum(a, b) and
+   maximum(a, b), which are b where that is NaN. With `whole` the mask is ignored; without, memory behind the mask is
+   not touched. It defines too, to suit its number of registers, the size of a tile of results of the slide (SLIDE_ROWS,
+   which is even, and SLIDE_PIXELS), of the spread (SPREAD_ROWS, SPREAD_PIXELS, both even), and of the tile of dy that
+   the weight gradient takes at once (WEIGHT_ROWS, WEIGHT_PIXELS). */
 #include "fovea/kernel/depthwise.h"
+
+#define TAPS (SIDE * SIDE)
 
 /* Sums and indices below stay in registers only when the loops over them are unrolled. */
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL _Pragma("GCC unroll 32")
 #endif
 
 /* Runs BLOCK(c, whole, mask) for c = 0, LANES, ..., the last one masked when channels are left over. */
@@ -40,5 +42,5 @@ static inline bool within(fv_tap_range range, int i) {
 
 static bool accepts(const fv_window *w, int channels) {
     (void)channels;
-    return w->kernel_h == 3 && w->kernel_w == 3 && w->dilation == 1 && (w->stride == 1 || w->stride == 2);
+    return w->kernel_h == SIDE && w->kernel_w == SIDE && w->dilation == 1 && (w->stride == 1 || w->stride == 2);
 }

@@ -1,5 +1,5 @@
-/* Windows that slide over a picture: forward, and the data gradient of stride 1, a convolution of dy with the mirrored
-   kernel. To be included behind depthwise_3x3.h. */
+/* Windows of SIDE x SIDE that slide over a picture: forward, and the data gradient of stride 1, a convolution of dy
+   with the mirrored kernel. To be included behind depthwise_tile.h. */
 
 /* A tile of results. Pointers may stand outside of the picture; what is there is not read. */
 typedef struct slide_tile {
@@ -40,12 +40,12 @@ INLINE void slide_row(const slide_tile *t, int row, int tile_rows, int stride, c
                       vector (*sum)[SLIDE_PIXELS], bool inner, int64_t c, bool whole, lanes mask) {
     const float *in = t->in + row * t->in_row + c;
     UNROLL
-    for (int q = 0; q < (SLIDE_PIXELS - 1) * stride + 3; q++) {
+    for (int q = 0; q < (SLIDE_PIXELS - 1) * stride + SIDE; q++) {
         if (!inner && !within(t->columns, q)) continue;
         vector pixel = load(in + q * t->in_pixel, whole, mask);
         UNROLL
-        for (int tap = 0; tap < 9; tap++) {
-            int r = row - tap / 3, p = q - tap % 3;
+        for (int tap = 0; tap < TAPS; tap++) {
+            int r = row - tap / SIDE, p = q - tap % SIDE;
             if (r < 0 || r % stride || r / stride >= tile_rows) continue;
             if (p < 0 || p % stride || p / stride >= SLIDE_PIXELS) continue;
             sum[r / stride][p / stride] = multiply_add(pixel, w[tap], sum[r / stride][p / stride]);
@@ -54,9 +54,9 @@ INLINE void slide_row(const slide_tile *t, int row, int tile_rows, int stride, c
 }
 
 INLINE void slide_block(const slide_tile *t, int tile_rows, int stride, bool inner, int64_t c, bool whole, lanes mask) {
-    vector sum[SLIDE_ROWS][SLIDE_PIXELS], w[9];
+    vector sum[SLIDE_ROWS][SLIDE_PIXELS], w[TAPS];
     UNROLL
-    for (int tap = 0; tap < 9; tap++) w[tap] = load(t->weight + tap * t->tap + c, whole, mask);
+    for (int tap = 0; tap < TAPS; tap++) w[tap] = load(t->weight + tap * t->tap + c, whole, mask);
     UNROLL
     for (int r = 0; r < tile_rows; r++) {
         UNROLL
@@ -66,7 +66,7 @@ INLINE void slide_block(const slide_tile *t, int tile_rows, int stride, bool inn
                             : zero();
     }
     UNROLL
-    for (int row = 0; row < (tile_rows - 1) * stride + 3; row++)
+    for (int row = 0; row < (tile_rows - 1) * stride + SIDE; row++)
         if (within(t->rows, row)) slide_row(t, row, tile_rows, stride, w, sum, inner, c, whole, mask);
     UNROLL
     for (int r = 0; r < tile_rows; r++) {
@@ -99,7 +99,7 @@ static void edge_2(const slide_tile *t) {
     slide_run(*t, SLIDE_ROWS / 2, 2, false);
 }
 
-/* A 3x3 window over a picture of `h` x `w` pixels. */
+/* A window over a picture of `h` x `w` pixels. */
 typedef struct slide {
     int h, w, stride, top, left;
     int positions; /* of a row of results */
@@ -113,7 +113,7 @@ typedef struct slide {
 
 /* Results [j, j + SLIDE_PIXELS) of the rows [i, i + rows), as far as there are so many. */
 static void slide_tile_run(const slide *s, int i, int rows, int j) {
-    int covered_h = (rows - 1) * s->stride + 3, covered_w = (SLIDE_PIXELS - 1) * s->stride + 3;
+    int covered_h = (rows - 1) * s->stride + SIDE, covered_w = (SLIDE_PIXELS - 1) * s->stride + SIDE;
     int y = i * s->stride - s->top, x = j * s->stride - s->left, left = s->positions - j;
     const fv_channel_epilogue *e = s->epilogue;
     int64_t first = (int64_t)i * s->positions + j;
@@ -174,14 +174,14 @@ static void data_stride_1(const fv_window *w, int channels, const float *dy, con
     slide s = {.h = w->out_h,
                .w = w->out_w,
                .stride = 1,
-               .top = 2 - w->top,
-               .left = 2 - w->left,
+               .top = SIDE - 1 - w->top,
+               .left = SIDE - 1 - w->left,
                .positions = w->in_w,
                .channels = channels,
                .in_pixel = channels,
                .out_pixel = x_stride,
                .in = dy,
-               .weight = weight + 8 * (int64_t)channels,
+               .weight = weight + (TAPS - 1) * (int64_t)channels,
                .tap = -(int64_t)channels,
                .add = add_to,
                .out = dx};
