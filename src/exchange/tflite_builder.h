@@ -5,7 +5,7 @@
 #ifndef FOVEA_EXCHANGE_TFLITE_BUILDER_H
 #define FOVEA_EXCHANGE_TFLITE_BUILDER_H
 
-#include "fovea/exchange/tflite.h"
+#include "fovea/exchange/tflite_write.h"
 #include "tflite_flatbuffer.h"
 
 #define TFLITE_NO_TENSOR (-1)

@@ -77,8 +77,7 @@ typedef struct tflite_operator {
 } tflite_operator;
 
 typedef struct tflite_metadata {
-    const char *name;
-    const char *text;
+    const char *name, *text;
 } tflite_metadata;
 
 typedef struct tflite_model {

@@ -12,13 +12,13 @@
 typedef struct network {
     tflite_builder *b;
     const fv_folded *folded;
-    const fv_tflite_options *options;
+    const fv_tflite_settings *settings;
     int input;    /* tensor */
     int *results; /* tensor of each layer's result */
 } network;
 
 static bool is_int8(const network *net) {
-    return net->options->type == FV_TFLITE_INT8;
+    return net->settings->precision == FV_PRECISION_INT8;
 }
 
 static int input_of(const network *net, const fv_folded_layer *layer, int k) {
@@ -32,10 +32,8 @@ static fv_shape shape_of_input(const network *net, const fv_folded_layer *layer,
 /* ---- steps of int8 ---- */
 
 void tflite_tensor_quantise_range(tflite_builder *b, int tensor, fv_range range) {
-    float step = (range.high - range.low) / 255;
-    long zero_point = lrintf(-128 - range.low / step);
-    zero_point = zero_point < -128 ? -128 : zero_point > 127 ? 127 : zero_point;
-    tflite_tensor_quantise(b, tensor, &step, 1, 0, (int)zero_point);
+    fv_steps steps = fv_steps_of(range, INT8_MIN, INT8_MAX);
+    tflite_tensor_quantise(b, tensor, &steps.scale, 1, 0, steps.zero);
 }
 
 /* Whether a layer is read, and by sigmoids only. */
@@ -57,7 +55,7 @@ static void quantise_result(network *net, int index, int tensor) {
         tflite_tensor_quantise(net->b, tensor, &(float){1.0f / 256}, 1, 0, -128);
         return;
     }
-    fv_range range = fv_ranges_of(net->options->ranges, index);
+    fv_range range = fv_ranges_of(net->settings->ranges, index);
     if (feeds_sigmoids(net->folded, index)) {
         range.low = fmaxf(range.low, -SURE_LOGIT);
         range.high = fminf(range.high, SURE_LOGIT);
@@ -140,7 +138,7 @@ static void convolution_add(const network *net, const fv_folded_layer *layer, tf
     if (padding == ZEROS_OTHER) in = pad_add(net, layer, in, shape_of_input(net, layer, 0));
     tflite_kernel k =
         tflite_kernel_add(net->b, layer, shape, kind == TFLITE_CONV_2D ? TFLITE_FILTERS_FIRST : TFLITE_FILTERS_LAST,
-                          net->options->type, in);
+                          net->settings->precision, in);
     tflite_operator *o = tflite_operator_add(net->b, kind, 3, (const int[]){in, k.weight, k.bias}, out);
     o->activation = activation_of(layer);
     o->same = padding == ZEROS_SAME;
@@ -170,7 +168,7 @@ static void transposed_add(const network *net, const fv_folded_layer *layer, int
     }
     int size = tflite_integers_add(net->b, layer->name, ".size", 1, (const int[]){dims_of(whole, dims)}, dims);
     tflite_kernel k =
-        tflite_kernel_add(net->b, layer, layer->weight_shape, TFLITE_FILTERS_FIRST, net->options->type, in);
+        tflite_kernel_add(net->b, layer, layer->weight_shape, TFLITE_FILTERS_FIRST, net->settings->precision, in);
     tflite_operator *o =
         tflite_operator_add(net->b, TFLITE_TRANSPOSE_CONV, 4, (const int[]){size, k.weight, in, k.bias}, made);
     o->activation = activation_of(layer);
@@ -288,8 +286,8 @@ static void operators_add(const network *net, const fv_folded_layer *layer, int 
     }
 }
 
-int tflite_layers_add(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int input) {
-    network net = {b, folded, options, input, NULL};
+int tflite_layers_add(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int input) {
+    network net = {b, folded, settings, input, NULL};
     net.results = fv_allocate((size_t)folded->count, sizeof *net.results, "a TensorFlow Lite model");
     if (!net.results) tflite_builder_fail(b, FV_NO_RESOURCE);
     int last = TFLITE_NO_TENSOR;

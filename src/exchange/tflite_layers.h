@@ -4,8 +4,8 @@
 
 #include "tflite_builder.h"
 
-/* Adds all layers behind the tensor `input`; returns the last one's result. Types as `options` say. */
-int tflite_layers_add(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int input);
+/* Adds all layers behind the tensor `input`; returns the last one's result. Types as `settings` say. */
+int tflite_layers_add(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int input);
 
 /* Gives an int8 tensor the step and zero point with which it has the numbers of `range`: real 0 is always one of them.
  */

@@ -4,21 +4,21 @@
 
 #include "tflite_builder.h"
 
-typedef struct tflite_kernel {
-    int weight, bias; /* tensors that an operator takes */
-} tflite_kernel;
-
-/* Which dimension of a kernel counts filters, each of which has a step of its own when quantised. */
-typedef enum tflite_kernel_layout {
+/* Which dimension of a kernel counts filters. */
+typedef enum tflite_layout {
     TFLITE_FILTERS_FIRST, /* {filters, height, width, in}: convolutions, transposed too */
     TFLITE_FILTERS_LAST,  /* {1, height, width, channels}: depthwise */
-} tflite_kernel_layout;
+} tflite_layout;
 
-/* Weight and bias of `layer`, whose kernel is taken as one of `shape` {height, width, in, filters}, as fovea has them.
-   `type`: float32; a weight in float16, which an operator DEQUANTIZE makes float32; or int8 for an operator on the int8
-   tensor `input`: real = step[filter] x stored with step = largest / 127, and the bias in int32 in units of step x
-   input's step. */
-tflite_kernel tflite_kernel_add(tflite_builder *b, const fv_folded_layer *layer, fv_shape shape,
-                                tflite_kernel_layout layout, fv_tflite_type type, int input);
+/* Kernel and bias of a layer: what an operator takes. */
+typedef struct tflite_kernel {
+    int weight, bias; /* tensors */
+} tflite_kernel;
+
+/* Adds those of `layer`, whose kernel is taken as one of `shape` {height, width, in, filters}. In halves, the weight is
+   the result of an operator DEQUANTIZE. In int8, the bias has the steps of weight x the tensor `input`, which the
+   operator multiplies. */
+tflite_kernel tflite_kernel_add(tflite_builder *b, const fv_folded_layer *layer, fv_shape shape, tflite_layout layout,
+                                fv_precision precision, int input);
 
 #endif

@@ -1,7 +1,8 @@
 #include <stdlib.h>
 
 #include "fovea/base/file.h"
-#include "fovea/exchange/tflite.h"
+#include "fovea/base/memory.h"
+#include "fovea/exchange/tflite_write.h"
 #include "tflite_layers.h"
 
 /* A tensor of the network's input or output. */
@@ -10,19 +11,19 @@ static int end_add(tflite_builder *b, const char *name, const char *suffix, tfli
 }
 
 /* The input as the layers read it. */
-static int begin(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int *input) {
-    bool int8 = options->type == FV_TFLITE_INT8, integer_end = int8 && options->integer_ends;
+static int begin(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int *input) {
+    bool int8 = settings->precision == FV_PRECISION_INT8, integer_end = int8 && settings->integer_ends;
     *input = end_add(b, "input", "", integer_end ? TFLITE_INT8 : TFLITE_FLOAT32, folded->input);
     if (!int8) return *input;
     int stepped = integer_end ? *input : end_add(b, "input", ".int8", TFLITE_INT8, folded->input);
-    tflite_tensor_quantise_range(b, stepped, options->ranges->input);
+    tflite_tensor_quantise_range(b, stepped, settings->ranges->input);
     if (!integer_end) tflite_operator_add(b, TFLITE_QUANTIZE, 1, input, stepped);
     return stepped;
 }
 
 /* The last layer's result as the user reads it. */
-static int end(tflite_builder *b, const fv_folded *folded, const fv_tflite_options *options, int last) {
-    if (options->type != FV_TFLITE_INT8 || options->integer_ends) return last;
+static int end(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int last) {
+    if (settings->precision != FV_PRECISION_INT8 || settings->integer_ends) return last;
     int output = end_add(b, "output", "", TFLITE_FLOAT32, folded->layers[folded->count - 1].out);
     tflite_operator_add(b, TFLITE_DEQUANTIZE, 1, &last, output);
     return output;
@@ -42,22 +43,30 @@ static fv_status file_write(const tflite_model *model, const char *path) {
     return status;
 }
 
-fv_status fv_tflite_write(const fv_folded *folded, const fv_tflite_options *options, const char *path) {
+/* The collected tensors and operators, and the texts, as a file. */
+static fv_status model_write(tflite_builder *b, tflite_model *model, const fv_metadata *metadata, const char *path) {
+    int texts = metadata ? metadata->count : 0;
+    tflite_metadata *list = fv_allocate((size_t)texts, sizeof *list, "metadata");
+    if (!list) return FV_NO_RESOURCE;
+    for (int i = 0; i < texts; i++) list[i] = (tflite_metadata){metadata->pairs[i].key, metadata->pairs[i].text};
+    tflite_builder_set_versions(b);
+    model->tensors = b->tensors;
+    model->operators = b->operators;
+    model->metadata = list;
+    model->tensor_count = b->tensor_count;
+    model->operator_count = b->operator_count;
+    model->metadata_count = texts;
+    fv_status status = file_write(model, path);
+    free(list);
+    return status;
+}
+
+fv_status fv_tflite_write(const fv_folded *folded, const fv_tflite_settings *settings, const char *path) {
     tflite_builder b = {0};
-    tflite_model model = {.description = options->description ? options->description : "",
-                          .metadata = (const tflite_metadata *)options->metadata,
-                          .metadata_count = options->metadata_count};
-    int first = begin(&b, folded, options, &model.input);
-    model.output = end(&b, folded, options, tflite_layers_add(&b, folded, options, first));
-    fv_status status = b.status;
-    if (status == FV_OK) {
-        tflite_builder_set_versions(&b);
-        model.tensors = b.tensors;
-        model.operators = b.operators;
-        model.tensor_count = b.tensor_count;
-        model.operator_count = b.operator_count;
-        status = file_write(&model, path);
-    }
+    tflite_model model = {.description = settings->title};
+    int first = begin(&b, folded, settings, &model.input);
+    model.output = end(&b, folded, settings, tflite_layers_add(&b, folded, settings, first));
+    fv_status status = b.status == FV_OK ? model_write(&b, &model, settings->metadata, path) : b.status;
     tflite_builder_free(&b);
     return status;
 }
