@@ -28,6 +28,7 @@ enum {
     ROLE_OF_relu = ROLE_ACTIVATION,
     ROLE_OF_relu6 = ROLE_ACTIVATION,
     ROLE_OF_sigmoid = ROLE_PLAIN,
+    ROLE_OF_silu = ROLE_PLAIN,
     ROLE_OF_max_pool = ROLE_PLAIN,
     ROLE_OF_global_average_pool = ROLE_PLAIN,
     ROLE_OF_dense = ROLE_KERNEL,
@@ -37,6 +38,7 @@ enum {
     ROLE_OF_add = ROLE_PLAIN,
     ROLE_OF_multiply = ROLE_PLAIN,
     ROLE_OF_spatial_dropout = ROLE_DROPPED,
+    ROLE_OF_quantise = ROLE_DROPPED, /* each format rounds in its own way */
     ROLE_OF_segmentation_loss = ROLE_TRAINING,
     ROLE_OF_cldice_loss = ROLE_TRAINING,
 };

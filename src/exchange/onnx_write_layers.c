@@ -142,6 +142,13 @@ static void write_sigmoid(onnx_writer *w, const layer_call *call) {
     onnx_unary(w, "Sigmoid", call->in[0], call->out);
 }
 
+static void write_silu(onnx_writer *w, const layer_call *call) {
+    char gate[ONNX_NAME];
+    onnx_join(gate, call->layer->name, "gate");
+    onnx_unary(w, "Sigmoid", call->in[0], gate);
+    onnx_binary(w, "Mul", call->in[0], gate, call->out);
+}
+
 /* ---- the others ---- */
 
 static void write_max_pool(onnx_writer *w, const layer_call *call) {
@@ -189,8 +196,8 @@ static void write_multiply(onnx_writer *w, const layer_call *call) {
 /* ---- the table ---- */
 
 /* These never are in a list (exchange/folded.h). */
-static layer_writer *const write_spatial_dropout = NULL, *const write_segmentation_loss = NULL,
-                           *const write_cldice_loss = NULL;
+static layer_writer *const write_spatial_dropout = NULL, *const write_quantise = NULL,
+                           *const write_segmentation_loss = NULL, *const write_cldice_loss = NULL;
 
 /* An op without a function does not compile. */
 static layer_writer *writer_of(fv_op_kind kind) {

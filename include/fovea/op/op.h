@@ -39,10 +39,12 @@ typedef struct fv_attributes {
     int groups;             /* 0 means 1 */
     fv_padding padding;
     fv_activation activation;
-    double epsilon;  /* batch and group norm */
-    double momentum; /* running = (1 - momentum) * running + momentum * batch */
-    double rate;     /* dropout: share of channels set to zero */
-    int scale;       /* upsampling */
+    double epsilon;        /* batch and group norm */
+    double momentum;       /* running = (1 - momentum) * running + momentum * batch */
+    double rate;           /* dropout: share of channels set to zero */
+    double step;           /* quantise: distance of two values; 0: the values are half precision's */
+    int zero, least, most; /* quantise: which whole number stands for 0, and the range of them */
+    int scale;             /* upsampling */
     double weight_bce, weight_dice, weight_focal, weight_tversky, weight_cldice; /* losses; 0 is 0 */
     double focal_alpha, focal_gamma, tversky_alpha, tversky_beta;                /* 0 is 0 */
     int cldice_iterations;

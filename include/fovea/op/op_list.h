@@ -47,6 +47,11 @@ FV_OP(multiply)
 /* spatial_dropout: in x; rate. Training: whole channels of a sample are zeroed with probability rate, the others scaled
    by 1 / (1 - rate) (Tompson et al. 2015); otherwise the identity. */
 FV_OP(spatial_dropout)
+/* quantise: in x; step, zero, least, most. What is left of x when it is stored in few bits:
+   y = (q - zero) step, q = min(max(round(x / step) + zero, least), most), halves to the even number; with step 0, x
+   rounded to half precision (tensor/half.h). Gradient: 1 where q lies within its bounds, 0 beyond, as if nothing were
+   rounded (the straight-through estimate of Bengio et al. 2013). */
+FV_OP(quantise)
 /* segmentation_loss: in logits{N,H,W,C}, target{N,H,W,C} in 0..1, valid{N,1,1,C} of 0 or 1 (is this class annotated in
    this sample?); weight_bce, weight_focal, focal_alpha, focal_gamma, weight_dice, weight_tversky, tversky_alpha,
    tversky_beta, smooth, dice_over_batch -> {1,1,1,1}. With p = sigmoid(z), the mean over the pixels of valid (n, c) of
