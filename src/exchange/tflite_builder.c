@@ -137,8 +137,11 @@ static int version_of(const tflite_operator *o, tflite_type in, tflite_type out)
     case TFLITE_PAD:
     case TFLITE_RELU:
     case TFLITE_RELU6:
+    case TFLITE_RESHAPE:
     case TFLITE_RESIZE_NEAREST_NEIGHBOR:
+    case TFLITE_RSQRT:
     case TFLITE_SLICE:
+    case TFLITE_SUB:
         break;
     }
     return integer ? 2 : 1;

@@ -29,11 +29,14 @@ SAME_NUMBER(MAX_POOL_2D);
 SAME_NUMBER(MUL);
 SAME_NUMBER(RELU);
 SAME_NUMBER(RELU6);
+SAME_NUMBER(RESHAPE);
 SAME_NUMBER(RESIZE_BILINEAR);
 SAME_NUMBER(PAD);
 SAME_NUMBER(MEAN);
+SAME_NUMBER(SUB);
 SAME_NUMBER(SLICE);
 SAME_NUMBER(TRANSPOSE_CONV);
+SAME_NUMBER(RSQRT);
 SAME_NUMBER(RESIZE_NEAREST_NEIGHBOR);
 SAME_NUMBER(QUANTIZE);
 static_assert((int)TFLITE_FLOAT32 == (int)tflite::TensorType_FLOAT32, "as the schema has it");
@@ -188,6 +191,10 @@ Options write_options(Writer &w, const tflite_operator &o) {
     case TFLITE_MAX_POOL_2D:
         return options_of(
             tflite::CreatePool2DOptions(b, padding, o.stride, o.stride, o.filter_w, o.filter_h, activation));
+    case TFLITE_RESHAPE:
+        return options_of(tflite::CreateReshapeOptions(b));
+    case TFLITE_SUB:
+        return options_of(tflite::CreateSubOptions(b, activation));
     case TFLITE_MUL:
         return options_of(tflite::CreateMulOptions(b, activation));
     case TFLITE_RESIZE_BILINEAR:
@@ -207,6 +214,7 @@ Options write_options(Writer &w, const tflite_operator &o) {
     case TFLITE_LOGISTIC:
     case TFLITE_RELU:
     case TFLITE_RELU6:
+    case TFLITE_RSQRT:
         break;
     }
     return {tflite::BuiltinOptions_NONE, 0};

@@ -33,11 +33,14 @@ typedef enum tflite_operator_kind {
     TFLITE_MUL = 18,
     TFLITE_RELU = 19,
     TFLITE_RELU6 = 21,
+    TFLITE_RESHAPE = 22,
     TFLITE_RESIZE_BILINEAR = 23,
     TFLITE_PAD = 34,
     TFLITE_MEAN = 40,
+    TFLITE_SUB = 41,
     TFLITE_SLICE = 65,
     TFLITE_TRANSPOSE_CONV = 67,
+    TFLITE_RSQRT = 76,
     TFLITE_RESIZE_NEAREST_NEIGHBOR = 97,
     TFLITE_QUANTIZE = 114
 } tflite_operator_kind;

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fovea/base/memory.h"
 #include "tflite_weights.h"
@@ -128,6 +129,10 @@ static int pad_add(const network *net, const fv_folded_layer *layer, int tensor,
     return padded;
 }
 
+static void refuse(const network *net, const fv_folded_layer *layer, const char *why) {
+    tflite_builder_fail(net->b, fv_fail(FV_BAD_INPUT, "layer %s is %s", layer->name, why));
+}
+
 /* ---- one function a kind of layer: from its inputs to the tensor `out` ---- */
 
 /* A convolution with a kernel of `shape`. */
@@ -144,6 +149,14 @@ static void convolution_add(const network *net, const fv_folded_layer *layer, tf
     o->same = padding == ZEROS_SAME;
     o->stride = layer->attributes.stride > 0 ? layer->attributes.stride : 1;
     o->dilation = layer->attributes.dilation > 0 ? layer->attributes.dilation : 1;
+}
+
+/* weight x + bias, a number a channel each: a window of one pixel. */
+static void affine_add(const network *net, const fv_folded_layer *layer, int in, int out) {
+    tflite_kernel k =
+        tflite_kernel_add(net->b, layer, layer->weight_shape, TFLITE_FILTERS_LAST, net->settings->precision, in);
+    tflite_operator_add(net->b, TFLITE_DEPTHWISE_CONV_2D, 3, (const int[]){in, k.weight, k.bias}, out)->activation =
+        activation_of(layer);
 }
 
 /* A dense layer is a convolution whose window is the whole picture. */
@@ -184,11 +197,7 @@ static void max_pool_add(const network *net, const fv_folded_layer *layer, int o
     const fv_attributes *a = &layer->attributes;
     zeros padding = zeros_of(layer, shape_of_input(net, layer, 0));
     if (padding == ZEROS_OTHER) {
-        const fv_padding *p = &a->padding;
-        tflite_builder_fail(net->b, fv_fail(FV_BAD_INPUT,
-                                            "layer %s is a max pooling with a padding of %d, %d, %d, %d (top, left, "
-                                            "bottom, right), which TensorFlow Lite does not have: export to ONNX",
-                                            layer->name, p->top, p->left, p->bottom, p->right));
+        refuse(net, layer, "a max pooling whose padding TensorFlow Lite does not have: export to ONNX");
         return;
     }
     tflite_operator *o =
@@ -226,6 +235,51 @@ static void concatenation_add(const network *net, const fv_folded_layer *layer, 
     tflite_operator_add(net->b, TFLITE_CONCATENATION, layer->inputs, in, out);
 }
 
+/* A fresh tensor of `shape` that an operator of `kind` makes of a and b. */
+static int made_of(const network *net, const fv_folded_layer *layer, const char *suffix, tflite_operator_kind kind,
+                   fv_shape shape, int a, int b) {
+    int made = tensor_add(net, layer->name, suffix, shape);
+    tflite_operator_add(net->b, kind, b == TFLITE_NO_TENSOR ? 1 : 2, (const int[]){a, b}, made);
+    return made;
+}
+
+static int reshape_size_add(const network *net, const fv_folded_layer *layer, const char *suffix, fv_shape shape) {
+    int dims[4];
+    return tflite_integers_add(net->b, layer->name, suffix, 1, (const int[]){dims_of(shape, dims)}, dims);
+}
+
+/* (x - mean) / sqrt(variance + epsilon) of each group, on {1, pixels, groups, channels of a group}. */
+static int normalised_add(const network *net, const fv_folded_layer *layer, fv_shape by_group, int x) {
+    fv_shape one = {1, 1, by_group.w, 1};
+    void *epsilon;
+    int axes = tflite_integers_add(net->b, layer->name, ".axes", 1, &(int){2}, (const int[]){1, 3});
+    int offset = tflite_constant_add(net->b, layer->name, ".epsilon", TFLITE_FLOAT32, 1, &(int){1}, &epsilon);
+    if (epsilon) memcpy(epsilon, &(float){(float)layer->attributes.epsilon}, sizeof(float));
+    int mean = made_of(net, layer, ".mean", TFLITE_MEAN, one, x, axes);
+    int centred = made_of(net, layer, ".centred", TFLITE_SUB, by_group, x, mean);
+    int squared = made_of(net, layer, ".squared", TFLITE_MUL, by_group, centred, centred);
+    int variance = made_of(net, layer, ".variance", TFLITE_MEAN, one, squared, axes);
+    int positive = made_of(net, layer, ".positive", TFLITE_ADD, one, variance, offset);
+    int factor = made_of(net, layer, ".factor", TFLITE_RSQRT, one, positive, TFLITE_NO_TENSOR);
+    return made_of(net, layer, ".normalised", TFLITE_MUL, by_group, centred, factor);
+}
+
+static void group_norm_add(const network *net, const fv_folded_layer *layer, int out) {
+    fv_shape whole = layer->out;
+    int groups = layer->attributes.groups;
+    fv_shape by_group = {1, whole.h * whole.w, groups, whole.c / groups};
+    if (is_int8(net)) {
+        refuse(net, layer, "a group norm, whose numbers of 8 bits would be too coarse: export it in float16");
+        return;
+    }
+    int apart = reshape_size_add(net, layer, ".apart", by_group),
+        whole_size = reshape_size_add(net, layer, ".size", whole);
+    int x = made_of(net, layer, ".groups", TFLITE_RESHAPE, by_group, input_of(net, layer, 0), apart);
+    x = normalised_add(net, layer, by_group, x);
+    x = made_of(net, layer, ".joined", TFLITE_RESHAPE, whole, x, whole_size);
+    affine_add(net, layer, x, out);
+}
+
 /* An operator on the layer's inputs and nothing else. */
 static void plain_add(const network *net, const fv_folded_layer *layer, tflite_operator_kind kind, int out) {
     int in[FV_MAX_INPUTS];
@@ -239,8 +293,13 @@ static void operators_add(const network *net, const fv_folded_layer *layer, int 
         convolution_add(net, layer, TFLITE_CONV_2D, layer->weight_shape, out);
         break;
     case FV_OP_depthwise:
-    case FV_OP_batch_norm: /* weight x + bias is a window of one pixel */
         convolution_add(net, layer, TFLITE_DEPTHWISE_CONV_2D, layer->weight_shape, out);
+        break;
+    case FV_OP_batch_norm:
+        affine_add(net, layer, input_of(net, layer, 0), out);
+        break;
+    case FV_OP_group_norm:
+        group_norm_add(net, layer, out);
         break;
     case FV_OP_dense:
         dense_add(net, layer, out);
@@ -279,10 +338,7 @@ static void operators_add(const network *net, const fv_folded_layer *layer, int 
         plain_add(net, layer, TFLITE_RELU6, out);
         break;
     default:
-        tflite_builder_fail(net->b, fv_fail(FV_BAD_INPUT,
-                                            "layer %s is a %s, which TensorFlow Lite has no operator for: export to "
-                                            "ONNX",
-                                            layer->name, fv_op_table[layer->kind]->name));
+        refuse(net, layer, "of a kind that TensorFlow Lite has no operator for: export to ONNX");
     }
 }
 
