@@ -6,6 +6,7 @@
 #include "fovea/base/memory.h"
 #include "fovea/base/nearest.h"
 #include "fovea/base/progress.h"
+#include "fovea/exchange/open.h"
 #include "fovea/nn/layers.h"
 #include "run_setup.h"
 
@@ -59,7 +60,7 @@ static fv_status complain_unknown(const char *word) {
 static fv_status load_file(const bench_request *request, fv_model **model) {
     char path[FV_PATH_MAX];
     FV_TRY(run_model_path(request->model, path));
-    FV_TRY(fv_model_load(path, model));
+    FV_TRY(fv_model_open(path, model));
     if (request->size == 0) return FV_OK;
     (*model)->spec.preprocess.size = request->size;
     return fv_model_spec_check(&(*model)->spec);

@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "eval_sets.h"
 #include "evaluation.h"
+#include "fovea/exchange/open.h"
 #include "options.h"
 #include "run_setup.h"
 #include "thresholds.h"
@@ -91,7 +92,7 @@ static fv_status read_run(const eval_arguments *a, const char *word, run_setup *
 }
 
 static fv_status load(const eval_arguments *a, const char *model_path, fv_model **model) {
-    FV_TRY(fv_model_load(model_path, model));
+    FV_TRY(fv_model_open(model_path, model));
     for (int c = 0; a->threshold >= 0 && c < (*model)->spec.classes; c++) (*model)->spec.thresholds[c] = a->threshold;
     return FV_OK;
 }

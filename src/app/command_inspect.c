@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "commands.h"
+#include "fovea/exchange/open.h"
 #include "fovea/graph/plan.h"
 #include "fovea/train/step.h"
 #include "options.h"
@@ -121,7 +122,7 @@ static fv_status model_of_file(const char *word, int word_count, fv_model **mode
     char path[FV_PATH_MAX];
     if (word_count > 1) return fv_fail(FV_BAD_INPUT, "fovea inspect takes one model; see fovea inspect --help");
     FV_TRY(run_model_path(word, path));
-    return fv_model_load(path, model);
+    return fv_model_open(path, model);
 }
 
 static bool ends_with(const char *text, const char *end) {

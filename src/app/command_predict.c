@@ -10,6 +10,7 @@
 #include "fovea/base/log.h"
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
+#include "fovea/exchange/open.h"
 #include "fovea/image/image_file.h"
 #include "fovea/image/fov.h"
 #include "fovea/image/mask.h"
@@ -281,7 +282,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
     FV_TRY(run_model_path(word, model_path));
     FV_TRY(photo_list_make(words, word_count, &list));
     fv_status status = photo_list_check_out(&list, run->out);
-    if (status == FV_OK) status = fv_model_load(model_path, &model);
+    if (status == FV_OK) status = fv_model_open(model_path, &model);
     if (status == FV_OK) status = fv_predictor_make(model, &run->predictor);
     if (status == FV_OK) status = fv_folder_make(run->out);
     if (status == FV_OK) {

@@ -15,6 +15,7 @@ fv_status command_data(int argc, char **argv);
 fv_status command_phantom(int argc, char **argv);
 fv_status command_inspect(int argc, char **argv);
 fv_status command_bench(int argc, char **argv);
+fv_status command_export(int argc, char **argv);
 
 /* SIGINT and SIGTERM ask the running command to stop at the next good moment; a second one ends it at once. */
 void stop_on_signals(void);

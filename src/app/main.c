@@ -21,6 +21,7 @@ static const command commands[] = {
     {"data", command_data, "check a data set, show augmented samples"},
     {"phantom", command_phantom, "draw fundus phantoms with exact masks"},
     {"inspect", command_inspect, "layers, shapes, parameters, MACs and memory of a network"},
+    {"export", command_export, "write a model for other runtimes: ONNX in float32, float16 or int8"},
     {"bench", command_bench, "time networks and kernels beside this machine's limits"},
 };
 #define COMMAND_COUNT (sizeof commands / sizeof *commands)

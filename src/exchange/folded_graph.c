@@ -5,24 +5,25 @@
 #include "fovea/exchange/folded.h"
 #include "fovea/nn/layers.h"
 
-static fv_value param(fv_graph *graph, const char *name, fv_shape shape, fv_init init) {
-    return fv_graph_param(graph, name, shape, init, 1, 1, false);
+/* Its values come from fv_folded_fill(). */
+static fv_value param(fv_graph *graph, const char *name, fv_shape shape) {
+    return fv_graph_param(graph, name, shape, FV_INIT_ZERO, 1, 1, false);
 }
 
 /* y = weight x + bias, or y = x + bias without a weight: batch norm with running statistics of mean 0 and variance 1,
    next to which its least epsilon is nothing. */
 static fv_value affine(fv_graph *graph, const char *weight, fv_value x) {
     fv_shape channels = {1, 1, 1, fv_graph_shape(graph, x).c};
-    fv_value in[] = {x, param(graph, weight, channels, FV_INIT_ONE), param(graph, "bias", channels, FV_INIT_ZERO),
-                     param(graph, "mean", channels, FV_INIT_ZERO), param(graph, "var", channels, FV_INIT_ONE)};
+    fv_value in[] = {x, param(graph, weight, channels), param(graph, "bias", channels),
+                     param(graph, "mean", channels), param(graph, "var", channels)};
     return fv_graph_add(graph, FV_OP_batch_norm, "affine", &(fv_attributes){.epsilon = 1e-12}, 5, in);
 }
 
 static fv_value add_kernel(fv_graph *graph, const fv_folded_layer *layer, fv_value x) {
     fv_shape channels = {1, 1, 1, layer->weight_shape.c};
-    fv_value in[] = {x, param(graph, "weight", layer->weight_shape, FV_INIT_ZERO), FV_NO_VALUE};
+    fv_value in[] = {x, param(graph, "weight", layer->weight_shape), FV_NO_VALUE};
     bool depthwise = layer->kind == FV_OP_depthwise; /* which knows no bias */
-    if (!depthwise) in[2] = param(graph, "bias", channels, FV_INIT_ZERO);
+    if (!depthwise) in[2] = param(graph, "bias", channels);
     fv_value y = fv_graph_add(graph, layer->kind, "kernel", &layer->attributes, depthwise ? 2 : 3, in);
     return depthwise ? affine(graph, "ones", y) : y;
 }
@@ -30,8 +31,8 @@ static fv_value add_kernel(fv_graph *graph, const fv_folded_layer *layer, fv_val
 static fv_value add_group_norm(fv_graph *graph, const fv_folded_layer *layer, fv_value x) {
     fv_attributes attributes = layer->attributes;
     attributes.activation = FV_ACT_NONE;
-    fv_value in[] = {x, param(graph, "weight", layer->weight_shape, FV_INIT_ONE),
-                     param(graph, "bias", layer->weight_shape, FV_INIT_ZERO)};
+    fv_value in[] = {x, param(graph, "weight", layer->weight_shape),
+                     param(graph, "bias", layer->weight_shape)};
     return fv_graph_add(graph, FV_OP_group_norm, "norm", &attributes, 3, in);
 }
 
@@ -81,18 +82,23 @@ void fv_folded_build(const fv_folded *folded, fv_graph *graph, fv_value input, f
     }
 }
 
-static void fill(fv_params *params, const char *layer, const char *part, const float *values) {
+/* A parameter's values, or `constant` where `values` is NULL; nothing where the layer has no such parameter. */
+static void fill(fv_params *params, const char *layer, const char *part, const float *values, fv_real constant) {
     char name[2 * FV_NAME_MAX];
     snprintf(name, sizeof name, "%s.%s", layer, part);
-    int index = values ? fv_params_find(params, name) : -1;
+    int index = fv_params_find(params, name);
     if (index < 0) return;
     const fv_param *param = &params->list[index];
-    for (size_t i = 0; i < param->count; i++) params->values[param->offset + i] = values[i];
+    for (size_t i = 0; i < param->count; i++) params->values[param->offset + i] = values ? values[i] : constant;
 }
 
 void fv_folded_fill(const fv_folded *folded, fv_params *params) {
     for (int i = 0; i < folded->count; i++) {
-        fill(params, folded->layers[i].name, "weight", folded->layers[i].weight);
-        fill(params, folded->layers[i].name, "bias", folded->layers[i].bias);
+        const fv_folded_layer *layer = &folded->layers[i];
+        fill(params, layer->name, "weight", layer->weight, 0);
+        fill(params, layer->name, "bias", layer->bias, 0);
+        fill(params, layer->name, "ones", NULL, 1);
+        fill(params, layer->name, "mean", NULL, 0);
+        fill(params, layer->name, "var", NULL, 1);
     }
 }

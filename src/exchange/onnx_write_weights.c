@@ -12,7 +12,7 @@ onnx_type onnx_compute_type(const onnx_writer *w) {
 }
 
 static bool stores_halves(const onnx_writer *w) {
-    fv_precision precision = w->settings->precision;
+    fv_export_precision precision = w->settings->precision;
     return precision == FV_PRECISION_FLOAT16 || precision == FV_PRECISION_FLOAT16_STORAGE;
 }
 

@@ -8,6 +8,7 @@
 #include "fovea/graph/plan.h"
 
 enum { BINS = 2048, STEPS = 255, CANDIDATES = 71 };
+#define FLAT_FROM 10.0F /* from here on a sigmoid is within 5e-5 of 0 or 1 */
 
 /* All values that a group of layers with one range has taken. */
 typedef struct histogram {
@@ -103,10 +104,18 @@ static fv_range best_range(const histogram *h) {
     return range;
 }
 
+/* The logits behind which a last sigmoid makes probabilities. */
+static bool is_before_last_sigmoid(const measurement *m, int slot) {
+    const fv_folded_layer *last = &m->folded->layers[m->folded->count - 1];
+    return last->kind == FV_OP_sigmoid && last->in[0] == slot - 1;
+}
+
 static void choose(const measurement *m, fv_ranges *ranges) {
     for (int slot = 0; slot < m->slots; slot++) {
         fv_range range = best_range(&m->histograms[group_of(m, slot)]);
         if (slot > 0 && m->folded->layers[slot - 1].kind == FV_OP_sigmoid) range = (fv_range){0, 1};
+        if (is_before_last_sigmoid(m, slot))
+            range = (fv_range){fmaxf(range.low, -FLAT_FROM), fminf(range.high, FLAT_FROM)};
         *(slot ? &ranges->layers[slot - 1] : &ranges->input) = range;
     }
 }

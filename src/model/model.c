@@ -62,6 +62,10 @@ bool fv_network_has_encoder(const char *name) {
     return found && found->base == 0;
 }
 
+static bool is_recipe(const fv_model_spec *spec) {
+    return strcmp(spec->network, FV_RECIPE_NETWORK) == 0;
+}
+
 static fv_status check_network_name(const char *name) {
     if (network_find(name)) return FV_OK;
     char known[256] = "";
@@ -104,21 +108,35 @@ static int halvings_of(const fv_model_spec *spec) {
 }
 
 int fv_model_step(const fv_model_spec *spec) {
-    return 1 << halvings_of(spec);
+    return is_recipe(spec) ? spec->multiple : 1 << halvings_of(spec);
 }
 
 static fv_status check_size(const fv_model_spec *spec, const char *what, int size) {
     int step = fv_model_step(spec), lower = size / step * step;
     if (size >= SMALLEST_SIZE && size <= LARGEST_SIZE && lower == size) return FV_OK;
     int near = lower < SMALLEST_SIZE ? SMALLEST_SIZE : lower > LARGEST_SIZE ? LARGEST_SIZE : lower;
+    if (is_recipe(spec))
+        return fv_fail(FV_BAD_INPUT, "the %s %d does not fit: it must be a multiple of %d in %d .. %d", what, size,
+                       step, SMALLEST_SIZE, LARGEST_SIZE);
     return fv_fail(FV_BAD_INPUT,
                    "the %s %d does not fit: %s halves it %d times, so it must be a multiple of %d in %d .. %d, "
                    "for example %d",
                    what, size, spec->network, halvings_of(spec), step, SMALLEST_SIZE, LARGEST_SIZE, near);
 }
 
-fv_status fv_model_spec_check(const fv_model_spec *spec) {
+/* What a network with a name is made by; a recipe has only its multiple. */
+static fv_status check_network(const fv_model_spec *spec) {
+    if (is_recipe(spec)) {
+        if (spec->multiple >= 1) return FV_OK;
+        return fv_fail(FV_BAD_INPUT, "the multiple %d of the sides is below 1", spec->multiple);
+    }
     FV_TRY(check_network_name(spec->network));
+    FV_TRY(fv_model_filters_check(spec));
+    return fv_model_levels_check(spec);
+}
+
+fv_status fv_model_spec_check(const fv_model_spec *spec) {
+    FV_TRY(check_network(spec));
     FV_TRY(fv_model_classes_check(spec));
     const fv_preprocess *pre = &spec->preprocess;
     bool clahe = fv_enhance_has(&pre->enhance, FV_ENHANCE_CLAHE) || fv_enhance_has(&pre->enhance, FV_ENHANCE_LAB_CLAHE);
@@ -126,20 +144,39 @@ fv_status fv_model_spec_check(const fv_model_spec *spec) {
         return fv_fail(FV_BAD_INPUT, "the clip limit %g of CLAHE must be above 0 (2 is usual)",
                        pre->enhance.clahe_clip);
     FV_TRY(fv_preprocess_check(pre));
-    FV_TRY(fv_model_filters_check(spec));
-    FV_TRY(fv_model_levels_check(spec));
     if (pre->windows && pre->tile) FV_TRY(check_size(spec, "tile", pre->tile));
     return check_size(spec, "input size", pre->size);
 }
 
 fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input, fv_value *auxiliary) {
+    if (auxiliary) *auxiliary = FV_NO_VALUE;
+    if (model->recipe) return fv_recipe_build(model->recipe, graph, input);
     fv_outputs outputs = network_find(model->spec.network)->build(graph, input, &model->spec);
     if (auxiliary) *auxiliary = outputs.auxiliary;
     return outputs.logits;
 }
 
+/* Builds the network once to declare its parameters, whose shapes do not depend on the input's size, and allocates
+   them. */
+static fv_status make_params(fv_model *model, int size, uint64_t seed) {
+    fv_graph graph;
+    fv_graph_init(&graph, &model->params);
+    fv_value input = fv_graph_input(&graph, "input", (fv_shape){1, size, size, 3}, false);
+    fv_shape logits = fv_graph_shape(&graph, fv_model_build(model, &graph, input, NULL));
+    fv_status status = fv_graph_status(&graph);
+    fv_shape wanted = {1, size, size, model->spec.classes};
+    char found_text[FV_SHAPE_TEXT], wanted_text[FV_SHAPE_TEXT];
+    if (status == FV_OK && !fv_shape_equal(logits, wanted))
+        status = fv_fail(FV_BAD_INPUT, "the network gives %s, expected %s: a number for each pixel and class",
+                         fv_shape_text(logits, found_text), fv_shape_text(wanted, wanted_text));
+    if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
+    fv_graph_free(&graph);
+    return status;
+}
+
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out) {
     *out = NULL;
+    FV_TRY(check_network_name(spec->network));
     FV_TRY(fv_model_spec_check(spec));
     fv_model *model = fv_allocate(1, sizeof *model, "a model");
     if (!model) return FV_NO_RESOURCE;
@@ -148,23 +185,41 @@ fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out
     if (spec->base == 0) model->spec.base = net->base;
     if (spec->depth == 0 && net->levels) model->spec.depth = net->halvings;
     fv_params_init(&model->params);
-    fv_graph graph; /* built once to declare the parameters; their shapes do not depend on the input's size */
-    fv_graph_init(&graph, &model->params);
-    fv_model_build(model, &graph, fv_graph_input(&graph, "input", (fv_shape){1, 32, 32, 3}, false), NULL);
-    fv_status status = fv_graph_status(&graph);
-    if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
-    fv_graph_free(&graph);
-    if (status != FV_OK) {
+    fv_status status = make_params(model, SMALLEST_SIZE, seed);
+    if (status == FV_OK)
+        *out = model;
+    else
         fv_model_free(model);
-        return status;
+    return status;
+}
+
+fv_status fv_model_make_recipe(const fv_model_spec *spec, fv_recipe *recipe, fv_model **out) {
+    *out = NULL;
+    fv_model *model = fv_allocate(1, sizeof *model, "a model");
+    if (!model) {
+        fv_recipe_free(recipe);
+        return FV_NO_RESOURCE;
     }
-    *out = model;
-    return FV_OK;
+    model->recipe = recipe;
+    model->spec = *spec;
+    model->spec.width = 1;
+    model->spec.base = model->spec.depth = 0;
+    snprintf(model->spec.network, sizeof model->spec.network, FV_RECIPE_NETWORK);
+    fv_params_init(&model->params);
+    fv_status status = fv_recipe_multiple(recipe, &model->spec.multiple);
+    if (status == FV_OK) status = fv_model_spec_check(&model->spec);
+    if (status == FV_OK) status = make_params(model, model->spec.preprocess.size, 0);
+    if (status == FV_OK)
+        *out = model;
+    else
+        fv_model_free(model);
+    return status;
 }
 
 void fv_model_free(fv_model *model) {
     if (!model) return;
     fv_params_free(&model->params);
+    fv_recipe_free(model->recipe);
     free(model);
 }
 

@@ -198,17 +198,21 @@ static fv_status spec_from_json(const cJSON *root, const char *path, fv_model_sp
     return preprocess_from_json(cJSON_GetObjectItemCaseSensitive(root, "preprocess"), path, &spec->preprocess);
 }
 
+fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec *spec) {
+    cJSON *root = cJSON_Parse(text);
+    *spec = (fv_model_spec){0};
+    fv_status status = root ? spec_from_json(root, path, spec) : spec_error(path, SPEC_KEY, "JSON");
+    cJSON_Delete(root);
+    return status;
+}
+
 static fv_status spec_read(const fv_safetensors *file, fv_model_spec *spec) {
     const char *text = fv_safetensors_metadata(file, SPEC_KEY);
     if (!text)
         return fv_fail(FV_BAD_INPUT,
                        "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY "\" in its metadata)",
                        file->path);
-    cJSON *root = cJSON_Parse(text);
-    *spec = (fv_model_spec){0};
-    fv_status status = root ? spec_from_json(root, file->path, spec) : spec_error(file->path, SPEC_KEY, "JSON");
-    cJSON_Delete(root);
-    return status;
+    return fv_model_spec_parse(text, file->path, spec);
 }
 
 static fv_status value_check(const fv_param *param, const fv_safetensor *tensor, const char *path) {

@@ -55,7 +55,7 @@ bool fv_folded_has_kernel(const fv_folded_layer *layer);
 typedef fv_value fv_folded_after(void *context, int layer, fv_graph *graph, fv_value result);
 void fv_folded_build(const fv_folded *folded, fv_graph *graph, fv_value input, fv_folded_after *after, void *context,
                      fv_value *values);
-/* Copies the weights to the parameters that fv_folded_build() has declared, after fv_params_allocate(). */
+/* Sets the parameters that fv_folded_build() has declared, after fv_params_allocate(). */
 void fv_folded_fill(const fv_folded *folded, fv_params *params);
 
 #endif

@@ -21,7 +21,7 @@ typedef struct fv_export_shape {
     int height, width;  /* px; 0: any multiple of fv_model_step() */
     bool preprocessing; /* resizing and normalisation are inside: the input are levels 0..255 */
     bool logits;        /* the output is before the sigmoid */
-    fv_precision precision;
+    fv_export_precision precision;
 } fv_export_shape;
 
 /* Adds a pair, both copied. A NULL text adds nothing. */

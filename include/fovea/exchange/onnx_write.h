@@ -7,7 +7,7 @@
 #include "fovea/exchange/quantise.h"
 
 typedef struct fv_onnx_settings {
-    fv_precision precision;
+    fv_export_precision precision;
     const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list, joined or not; else NULL */
     bool dynamic_size;       /* any height and width that the network takes, instead of the list's */
     /* NULL: the input is float32, prepared and normalised. Else levels 0..255 (uint8), normalised inside; of models of

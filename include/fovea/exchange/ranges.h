@@ -27,7 +27,8 @@ typedef struct fv_calibration {
 
    Layers that only pick or mix values have one range with their input, so that they need no rescaling: max_pool,
    upsample_nearest and upsample_bilinear. With `join_concat` so have concatenations with all their inputs, for runtimes
-   that can't rescale there (TensorFlow Lite); it costs some precision. A sigmoid's range is 0 .. 1. */
+   that can't rescale there (TensorFlow Lite); it costs some precision. A sigmoid's range is 0 .. 1,
+   and that of the logits before a last one within -10 .. 10, where it is not flat. */
 fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calibration, bool join_concat,
                             fv_ranges *ranges);
 /* Accepts a zeroed struct. */

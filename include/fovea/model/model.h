@@ -4,6 +4,7 @@
 
 #include "fovea/graph/graph.h"
 #include "fovea/image/preprocess.h"
+#include "fovea/model/recipe.h"
 #include "fovea/tensor/safetensors.h"
 
 #define FV_MAX_CLASSES 8
@@ -29,7 +30,8 @@ extern const char *const fv_network_names[];    /* "mobilenetv2_unet", "mobilene
 #define FV_DEPTH_MAX 5
 
 typedef struct fv_model_spec {
-    char network[32];
+    char network[32]; /* one of fv_network_names, or FV_RECIPE_NETWORK */
+    int multiple; /* px: what sides are multiples of where the network is a recipe; 0 for the networks with a name */
     double width; /* width multiplier of a MobileNetV2 encoder; 1 for other networks */
     int base;     /* filters at full size of unet, resunet and wnet; 0: the network's default, always 0 for others */
     int depth;    /* how many times unet halves the sides; 0: the network's default, always 0 for other networks */
@@ -43,6 +45,7 @@ typedef struct fv_model_spec {
 
 typedef struct fv_model {
     fv_model_spec spec;
+    fv_recipe *recipe; /* the network where it is not one of fv_network_names, else NULL */
     fv_params params;
 } fv_model;
 
@@ -61,11 +64,15 @@ fv_status fv_model_spec_check(const fv_model_spec *spec);
 /* Whether the network called `name` begins with the MobileNetV2 encoder, for which there are ImageNet weights. */
 bool fv_network_has_encoder(const char *name);
 /* Sides of the network's input must be multiples of this: 32 for the networks with an encoder, 2^depth for unet, 16 for
-   resunet, 4 for wnet. */
+   resunet, 4 for wnet, spec->multiple for a recipe. */
 int fv_model_step(const fv_model_spec *spec);
 /* Declares the parameters of spec->network and draws them from `seed`. In the model's own spec, a base or depth of 0 is
    replaced by the network's default. */
 fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **model);
+/* A model of a network that is data: declares the recipe's parameters and sets them to 0. Takes the recipe, also on
+   failure. In the model's spec, network, multiple and what belongs to named networks are set; `spec` gives the rest.
+   The recipe must give `classes` channels at the size of its input {1, size, size, 3}; FV_BAD_INPUT otherwise. */
+fv_status fv_model_make_recipe(const fv_model_spec *spec, fv_recipe *recipe, fv_model **model);
 void fv_model_free(fv_model *model);
 /* Builds the network on `input` {N, height, width, 3}; the result are logits {N, height, width,
    classes}. Input sides must be
@@ -91,6 +98,8 @@ char *fv_model_spec_json(const fv_model_spec *spec);
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */
 fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer);
 fv_status fv_model_save(const fv_model *model, const char *path);
+/* The text of "fovea.model", from whatever file (`path` stands in messages), checked field by field. */
+fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec *spec);
 /* Rewrites a model file (atomically, all other values and metadata kept) with other thresholds. `origin` (JSON; NULL
    takes it away) says where they come from and becomes the metadata "fovea.thresholds". The same call gives the same
    bytes. */

@@ -1,0 +1,11 @@
+/* One way to open whatever fovea can run. */
+#ifndef FOVEA_EXCHANGE_OPEN_H
+#define FOVEA_EXCHANGE_OPEN_H
+
+#include "fovea/model/model.h"
+
+/* A model file or checkpoint of fovea (model.h) or an ONNX network (onnx_read.h), told apart by content: a safetensors
+   file has the '{' of its header at byte 8. Errors as fv_model_load() and fv_onnx_read() have them. */
+fv_status fv_model_open(const char *path, fv_model **model);
+
+#endif

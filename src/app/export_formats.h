@@ -1,0 +1,30 @@
+/* The file formats of `fovea export`, one line each in a table: adding one is adding its option and its writer. */
+#ifndef FOVEA_APP_EXPORT_FORMATS_H
+#define FOVEA_APP_EXPORT_FORMATS_H
+
+#include "fovea/exchange/metadata.h"
+#include "fovea/exchange/ranges.h"
+
+/* What is to be written, whatever the format. */
+typedef struct export_job {
+    const fv_model_spec *spec;
+    const fv_folded *folded; /* at shape.height x shape.width, or, where those are free, at some size */
+    fv_export_shape shape;
+    const fv_ranges *ranges; /* of FV_PRECISION_INT8, else NULL */
+    const fv_metadata *metadata;
+    const char *path;
+} export_job;
+
+typedef struct export_format {
+    const char *option; /* without the dashes: "onnx" */
+    const char *help;
+    const char *layout; /* fv_export_shape.layout */
+    bool free_size;     /* the file can leave height and width open */
+    bool joins_concat;  /* fv_ranges_measure(): its 8-bit concatenations can't rescale */
+    fv_status (*write)(const export_job *job);
+} export_format;
+
+extern const export_format export_formats[];
+extern const int export_format_count;
+
+#endif

@@ -1,0 +1,357 @@
+#include "fovea/exchange/onnx_read.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fovea/base/file.h"
+#include "fovea/base/memory.h"
+#include "onnx_reader.h"
+
+#define FILE_LIMIT ((size_t)1 << 31) /* bytes: protobuf's own */
+#define OLDEST_OPSET 9
+#define NEWEST_OPSET 24
+#define FREE_SIZE 512 /* px: of the model where the file leaves the sides free */
+#define LARGEST_SIDE 4096
+#define ROWS_AT_ONCE 16 /* of a weight being turned: their places in fovea's order are neighbours, a cache line */
+
+/* ---- the operators ---- */
+
+static const struct {
+    const char *type;
+    fv_onnx_operator *read;
+} operators[] = {{"Conv", fv_onnx_conv},
+                 {"ConvTranspose", fv_onnx_conv_transpose},
+                 {"BatchNormalization", fv_onnx_batch_norm},
+                 {"Gemm", fv_onnx_gemm},
+                 {"MatMul", fv_onnx_matmul},
+                 {"Relu", fv_onnx_relu},
+                 {"Clip", fv_onnx_clip},
+                 {"Sigmoid", fv_onnx_sigmoid},
+                 {"Add", fv_onnx_add},
+                 {"Sub", fv_onnx_sub},
+                 {"Mul", fv_onnx_mul},
+                 {"Div", fv_onnx_div},
+                 {"MaxPool", fv_onnx_max_pool},
+                 {"AveragePool", fv_onnx_average_pool},
+                 {"GlobalAveragePool", fv_onnx_global_average_pool},
+                 {"ReduceMean", fv_onnx_reduce_mean},
+                 {"Resize", fv_onnx_resize},
+                 {"Upsample", fv_onnx_resize},
+                 {"Pad", fv_onnx_pad},
+                 {"Concat", fv_onnx_concat},
+                 {"Identity", fv_onnx_alias},
+                 {"Dropout", fv_onnx_alias},
+                 {"Cast", fv_onnx_alias},
+                 {"Reshape", fv_onnx_reshape},
+                 {"Flatten", fv_onnx_reshape},
+                 {"Squeeze", fv_onnx_reshape},
+                 {"Unsqueeze", fv_onnx_reshape}};
+
+/* Whether all that the node reads is known; such a node is computed now. */
+static fv_status reads_constants_only(const fv_onnx_reader *r, bool *only) {
+    *only = true;
+    for (size_t i = 0; i < r->node->n_input; i++) {
+        const fv_onnx_value *value;
+        if (!fv_onnx_has_input(r, i)) continue;
+        FV_TRY(fv_onnx_input(r, i, &value));
+        *only = *only && value->constant;
+    }
+    return FV_OK;
+}
+
+static fv_status read_node(fv_onnx_reader *r) {
+    bool constants;
+    const char *type = r->node->op_type, *domain = r->node->domain;
+    if (domain && *domain && strcmp(domain, "ai.onnx") != 0)
+        return fv_onnx_complain(r, "it is not one of ONNX's own operators but of \"%.60s\", which fovea does not have",
+                                domain);
+    FV_TRY(reads_constants_only(r, &constants));
+    if (constants) return fv_onnx_fold(r);
+    if (strcmp(type, "Shape") == 0) return fv_onnx_shape_of(r);
+    for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+        if (strcmp(operators[i].type, type) == 0) return operators[i].read(r);
+    return fv_onnx_complain(r, "fovea has no such operator");
+}
+
+/* ---- which nodes matter ---- */
+
+static bool is_listed(const char *name, const char **names, size_t count) {
+    for (size_t i = count; i > 0; i--)
+        if (strcmp(names[i - 1], name) == 0) return true;
+    return false;
+}
+
+/* Marks the nodes that the first output depends on, from the back. */
+static fv_status find_needed(const fv_onnx_reader *r, bool *needed) {
+    const Onnx__GraphProto *g = r->file;
+    const char **names = fv_allocate(FV_ONNX_MAX_VALUES, sizeof *names, "the names of a network");
+    if (!names) return FV_NO_RESOURCE;
+    size_t count = 0;
+    names[count++] = g->output[0]->name;
+    for (size_t i = g->n_node; i-- > 0;) {
+        const Onnx__NodeProto *node = g->node[i];
+        for (size_t k = 0; k < node->n_output && !needed[i]; k++)
+            needed[i] = *node->output[k] && is_listed(node->output[k], names, count);
+        for (size_t k = 0; k < node->n_input && needed[i] && count < FV_ONNX_MAX_VALUES; k++)
+            if (*node->input[k] && !is_listed(node->input[k], names, count)) names[count++] = node->input[k];
+    }
+    free(names);
+    return FV_OK;
+}
+
+static fv_status read_nodes(fv_onnx_reader *r) {
+    bool *needed = fv_allocate(r->file->n_node + 1, sizeof *needed, "the nodes of a network");
+    fv_status status = needed ? find_needed(r, needed) : FV_NO_RESOURCE;
+    for (size_t i = 0; i < r->file->n_node && status == FV_OK; i++) {
+        r->node = r->file->node[i];
+        if (needed[i]) status = read_node(r);
+    }
+    free(needed);
+    return status;
+}
+
+/* ---- the file's frame ---- */
+
+static fv_status check_opset(const Onnx__ModelProto *file, const char *path) {
+    for (size_t i = 0; i < file->n_opset_import; i++) {
+        const Onnx__OperatorSetIdProto *opset = file->opset_import[i];
+        if (opset->domain && *opset->domain && strcmp(opset->domain, "ai.onnx") != 0) continue;
+        if (opset->version >= OLDEST_OPSET && opset->version <= NEWEST_OPSET) return FV_OK;
+        return fv_fail(FV_BAD_INPUT,
+                       "%s uses ONNX's operator set %lld; fovea reads %d to %d: export it with one of them", path,
+                       (long long)opset->version, OLDEST_OPSET, NEWEST_OPSET);
+    }
+    return fv_fail(FV_BAD_INPUT, "%s does not say which of ONNX's operator sets it uses", path);
+}
+
+static fv_status check_graph(const Onnx__GraphProto *g, const char *path) {
+    if (!g || g->n_node == 0) return fv_fail(FV_BAD_INPUT, "%s is no ONNX file with a network in it", path);
+    if (g->n_output == 0) return fv_fail(FV_BAD_INPUT, "%s: the network has no output", path);
+    if (g->n_sparse_initializer) return fv_fail(FV_BAD_INPUT, "%s has sparse weights, which fovea does not read", path);
+    if (g->n_node > FV_ONNX_MAX_VALUES || g->n_initializer > FV_ONNX_MAX_VALUES)
+        return fv_fail(FV_BAD_INPUT, "%s has %zu nodes and %zu weights; fovea reads up to %d of each", path, g->n_node,
+                       g->n_initializer, FV_ONNX_MAX_VALUES);
+    return FV_OK;
+}
+
+static fv_status take_initializers(fv_onnx_reader *r) {
+    for (size_t i = 0; i < r->file->n_initializer; i++) {
+        const Onnx__TensorProto *proto = r->file->initializer[i];
+        fv_onnx_value *value = &r->values[r->value_count];
+        char where[512];
+        snprintf(where, sizeof where, "%.300s: the weight %.120s", r->path, proto->name);
+        *value = (fv_onnx_value){.name = proto->name, .constant = true};
+        FV_TRY(fv_onnx_tensor_take(proto, where, &value->tensor));
+        for (int k = 0; k < r->value_count; k++)
+            if (strcmp(r->values[k].name, value->name) == 0) return fv_fail(FV_BAD_INPUT, "%s is there twice", where);
+        r->value_count++;
+    }
+    return FV_OK;
+}
+
+/* Files up to 2019 list their weights among the inputs too. */
+static fv_status find_input(const fv_onnx_reader *r, const Onnx__ValueInfoProto **input) {
+    *input = NULL;
+    for (size_t i = 0; i < r->file->n_input; i++) {
+        const Onnx__ValueInfoProto *candidate = r->file->input[i];
+        bool weight = false;
+        for (int k = 0; k < r->value_count && !weight; k++) weight = strcmp(r->values[k].name, candidate->name) == 0;
+        if (weight) continue;
+        if (*input)
+            return fv_fail(FV_BAD_INPUT, "%s: the network has the inputs %.60s and %.60s; fovea's have one, a picture",
+                           r->path, (*input)->name, candidate->name);
+        *input = candidate;
+    }
+    return *input ? FV_OK : fv_fail(FV_BAD_INPUT, "%s: the network has no input", r->path);
+}
+
+/* 0 for a side that is free. */
+static int64_t fixed_dim(const Onnx__TensorShapeProto__Dimension *dim) {
+    bool fixed = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+    return fixed && dim->dim_value > 0 ? dim->dim_value : 0;
+}
+
+static fv_status take_input(fv_onnx_reader *r, int *size) {
+    const Onnx__ValueInfoProto *input;
+    FV_TRY(find_input(r, &input));
+    bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    const Onnx__TensorShapeProto *shape = tensor ? input->type->tensor_type->shape : NULL;
+    if (!shape || shape->n_dim != 4)
+        return fv_fail(FV_BAD_INPUT, "%s: the input %.60s has %zu dimensions, expected 4: {N, 3, H, W}", r->path,
+                       input->name, shape ? shape->n_dim : 0);
+    int64_t channels = fixed_dim(shape->dim[1]), height = fixed_dim(shape->dim[2]), width = fixed_dim(shape->dim[3]);
+    if (channels != 3)
+        return fv_fail(FV_BAD_INPUT, "%s: the input %.60s has %lld channels in its second dimension, expected 3",
+                       r->path, input->name, (long long)channels);
+    if (height > LARGEST_SIDE || width > LARGEST_SIDE || (height && width && height != width))
+        return fv_fail(FV_BAD_INPUT, "%s: the input %.60s is of %lldx%lld pixels; fovea's are squares of up to %d",
+                       r->path, input->name, (long long)width, (long long)height, LARGEST_SIDE);
+    *size = (int)(height ? height : width ? width : FREE_SIZE);
+    r->input = fv_graph_input(&r->graph, "input", (fv_shape){1, *size, *size, 3}, false);
+    r->values[r->value_count++] = (fv_onnx_value){.name = input->name, .ref = {FV_FROM_INPUT, 0}};
+    return FV_OK;
+}
+
+/* ---- the result ---- */
+
+/* The step of the first output; a last Sigmoid is left out. */
+static fv_status find_output(fv_onnx_reader *r) {
+    const char *name = r->file->output[0]->name;
+    const fv_onnx_value *output = NULL;
+    for (int i = 0; i < r->value_count && !output; i++)
+        if (strcmp(r->values[i].name, name) == 0) output = &r->values[i];
+    if (!output) return fv_fail(FV_BAD_INPUT, "%s: no node makes the output %.60s", r->path, name);
+    if (output->constant || output->flat || output->ref.source != FV_FROM_STEP)
+        return fv_fail(FV_BAD_INPUT, "%s: the output %.60s is not a picture {N, classes, H, W} that the network makes",
+                       r->path, name);
+    int step = output->ref.index;
+    const fv_recipe_step *last = &r->recipe->steps[step];
+    if (last->kind == FV_OP_sigmoid && last->in[0].source == FV_FROM_STEP) step = last->in[0].index;
+    r->recipe->output = step;
+    fv_shape in = fv_graph_shape(&r->graph, r->input), out = fv_graph_shape(&r->graph, r->made[step]);
+    if (out.h != in.h || out.w != in.w || out.c > FV_MAX_CLASSES)
+        return fv_fail(FV_BAD_INPUT,
+                       "%s: the output %.60s has %d channels of %dx%d for an input of %dx%d; expected 1 to %d classes "
+                       "of the input's size",
+                       r->path, name, out.c, out.w, out.h, in.w, in.h, FV_MAX_CLASSES);
+    return FV_OK;
+}
+
+static void fill_weights(const fv_onnx_weights *w, float *rows, fv_real *values) {
+    size_t run = w->columns * w->taps;
+    if (!w->source.data) {
+        for (size_t i = 0; i < w->rows * run; i++) values[i] = w->fill;
+        return;
+    }
+    for (size_t begin = 0; begin < w->rows; begin += ROWS_AT_ONCE) {
+        size_t count = w->rows - begin < ROWS_AT_ONCE ? w->rows - begin : ROWS_AT_ONCE;
+        fv_onnx_tensor_floats(&w->source, begin * run, count * run, rows);
+        for (size_t j = 0; j < w->columns; j++)
+            for (size_t k = 0; k < w->taps; k++)
+                for (size_t i = 0; i < count; i++)
+                    values[(begin + i) * w->row_step + j * w->column_step + k * w->tap_step] =
+                        rows[i * run + j * w->taps + k];
+    }
+}
+
+static const fv_onnx_weights *weights_of(const fv_onnx_reader *r, int count, const char *name) {
+    for (int i = 0; i < count; i++)
+        if (strcmp(r->weights[i].name, name) == 0) return &r->weights[i];
+    return NULL;
+}
+
+/* `count`: of the weights read, before pruning. */
+static fv_status fill_params(const fv_onnx_reader *r, int count, fv_model *model) {
+    for (int i = 0; i < model->params.count; i++) {
+        const fv_param *param = &model->params.list[i];
+        const fv_onnx_weights *weights = weights_of(r, count, param->name);
+        float *rows = fv_allocate_unset(ROWS_AT_ONCE * weights->columns * weights->taps, sizeof *rows, "weights");
+        if (!rows) return FV_NO_RESOURCE;
+        fill_weights(weights, rows, model->params.values + param->offset);
+        free(rows);
+    }
+    return FV_OK;
+}
+
+static const char *metadata_of(const Onnx__ModelProto *file, const char *key) {
+    for (size_t i = 0; i < file->n_metadata_props; i++) {
+        const Onnx__StringStringEntryProto *entry = file->metadata_props[i];
+        if (entry->key && entry->value && strcmp(entry->key, key) == 0) return entry->value;
+    }
+    return NULL;
+}
+
+static fv_status make_spec(const fv_onnx_reader *r, const Onnx__ModelProto *file, int size, fv_model_spec *spec) {
+    int classes = fv_graph_shape(&r->graph, r->made[r->recipe->output]).c;
+    const char *text = metadata_of(file, "fovea.model");
+    if (text) {
+        FV_TRY(fv_model_spec_parse(text, r->path, spec));
+        if (spec->classes == classes) return FV_OK;
+        return fv_fail(FV_BAD_INPUT, "%s: the network gives %d classes, its metadata name %d", r->path, classes,
+                       spec->classes);
+    }
+    *spec = (fv_model_spec){.classes = classes,
+                            .preprocess = {.size = size,
+                                           .work_size = size,
+                                           .fit = FV_FIT_LETTERBOX,
+                                           .normalise = FV_NORMALISE_IMAGENET,
+                                           .enhance = fv_enhance_standard()}};
+    for (int c = 0; c < classes; c++) {
+        spec->thresholds[c] = 0.5;
+        snprintf(spec->class_names[c], sizeof spec->class_names[c], "class%d", c + 1);
+    }
+    return fv_enhance_parse("none", &spec->preprocess.enhance);
+}
+
+/* ---- all of it ---- */
+
+static fv_status make_model(fv_onnx_reader *r, const Onnx__ModelProto *file, int size, fv_model **model) {
+    fv_model_spec spec;
+    int weights = r->recipe->param_count;
+    FV_TRY(find_output(r));
+    FV_TRY(make_spec(r, file, size, &spec));
+    FV_TRY(fv_recipe_prune(r->recipe));
+    fv_recipe *recipe = r->recipe;
+    r->recipe = NULL;
+    fv_status status = fv_fail_about(fv_model_make_recipe(&spec, recipe, model), r->path);
+    if (status == FV_OK) status = fill_params(r, weights, *model);
+    if (status == FV_OK) return FV_OK;
+    fv_model_free(*model);
+    *model = NULL;
+    return status;
+}
+
+static fv_status read_graph(fv_onnx_reader *r, const Onnx__ModelProto *file, fv_model **model) {
+    int size = FREE_SIZE;
+    FV_TRY(take_initializers(r));
+    FV_TRY(take_input(r, &size));
+    FV_TRY(read_nodes(r));
+    return make_model(r, file, size, model);
+}
+
+static fv_status read_model(const Onnx__ModelProto *file, const char *path, fv_model **model) {
+    FV_TRY(check_opset(file, path));
+    FV_TRY(check_graph(file->graph, path));
+    fv_onnx_reader *r = fv_allocate(1, sizeof *r, "the reader of a network");
+    if (!r) return FV_NO_RESOURCE;
+    r->path = path;
+    r->file = file->graph;
+    fv_params_init(&r->params);
+    fv_graph_init(&r->graph, &r->params);
+    r->values = fv_allocate(FV_ONNX_MAX_VALUES + 1, sizeof *r->values, "the values of a network");
+    r->recipe = fv_recipe_make();
+    fv_status status = r->values && r->recipe ? read_graph(r, file, model) : FV_NO_RESOURCE;
+    for (int i = 0; i < r->owned_count; i++) free(r->owned[i]);
+    free(r->owned);
+    free(r->values);
+    free(r->weights);
+    fv_recipe_free(r->recipe);
+    fv_graph_free(&r->graph);
+    fv_params_free(&r->params);
+    free(r);
+    return status;
+}
+
+fv_status fv_onnx_read_memory(const void *data, size_t bytes, const char *name, fv_model **model) {
+    Onnx__ModelProto *file;
+    *model = NULL;
+    FV_TRY(fv_onnx_file_parse(data, bytes, name, &file));
+    fv_status status = read_model(file, name, model);
+    fv_onnx_file_free(file);
+    return status;
+}
+
+fv_status fv_onnx_read(const char *path, fv_model **model) {
+    void *data;
+    size_t bytes;
+    Onnx__ModelProto *file;
+    *model = NULL;
+    FV_TRY(fv_file_read(path, FILE_LIMIT, &data, &bytes));
+    fv_status status = fv_onnx_file_parse(data, bytes, path, &file);
+    free(data); /* before the weights are made: large files */
+    if (status != FV_OK) return status;
+    status = read_model(file, path, model);
+    fv_onnx_file_free(file);
+    return status;
+}
