@@ -1,6 +1,7 @@
 #include "export_formats.h"
 
 #include "fovea/exchange/onnx_write.h"
+#include "fovea/exchange/tflite_write.h"
 
 static fv_status write_onnx(const export_job *job) {
     const fv_onnx_settings settings = {.precision = job->shape.precision,
@@ -12,11 +13,25 @@ static fv_status write_onnx(const export_job *job) {
     return fv_onnx_write(job->folded, &settings, job->path);
 }
 
+static fv_status write_tflite(const export_job *job) {
+    const fv_tflite_settings settings = {.precision = job->shape.precision,
+                                         .ranges = job->ranges,
+                                         .metadata = job->metadata,
+                                         .title = job->spec->network};
+    if (job->shape.preprocessing)
+        return fv_fail(FV_BAD_INPUT, "--with-preprocessing does not go with --tflite: its input is the prepared one");
+    return fv_tflite_write(job->folded, &settings, job->path);
+}
+
 const export_format export_formats[] = {
     {.option = "onnx",
      .help = "as ONNX, opset 17: input \"input\" and output \"output\", NCHW, any batch",
      .layout = "NCHW",
      .free_size = true,
      .write = write_onnx},
+    {.option = "tflite",
+     .help = "as TensorFlow Lite (LiteRT): the same names, NHWC, one photograph or window of fixed size",
+     .layout = "NHWC",
+     .write = write_tflite},
 };
 const int export_format_count = sizeof export_formats / sizeof *export_formats;

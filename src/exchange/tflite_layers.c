@@ -1,14 +1,10 @@
 #include "tflite_layers.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fovea/base/memory.h"
 #include "tflite_weights.h"
-
-/* What a sigmoid makes of a value beyond is within half a step, 1/512, of 0 or 1. */
-#define SURE_LOGIT 6.25f
 
 typedef struct network {
     tflite_builder *b;
@@ -37,18 +33,6 @@ void tflite_tensor_quantise_range(tflite_builder *b, int tensor, fv_range range)
     tflite_tensor_quantise(b, tensor, &steps.scale, 1, 0, steps.zero);
 }
 
-/* Whether a layer is read, and by sigmoids only. */
-static bool feeds_sigmoids(const fv_folded *folded, int index) {
-    int sigmoids = 0;
-    for (int i = index + 1; i < folded->count; i++)
-        for (int k = 0; k < folded->layers[i].inputs; k++) {
-            if (folded->layers[i].in[k] != index) continue;
-            if (folded->layers[i].kind != FV_OP_sigmoid) return false;
-            sigmoids++;
-        }
-    return sigmoids > 0;
-}
-
 /* TensorFlow Lite wants a sigmoid's result to have the step 1/256 and the zero point -128: 1 itself is left out. */
 static void quantise_result(network *net, int index, int tensor) {
     if (!is_int8(net)) return;
@@ -56,12 +40,7 @@ static void quantise_result(network *net, int index, int tensor) {
         tflite_tensor_quantise(net->b, tensor, &(float){1.0f / 256}, 1, 0, -128);
         return;
     }
-    fv_range range = fv_ranges_of(net->settings->ranges, index);
-    if (feeds_sigmoids(net->folded, index)) {
-        range.low = fmaxf(range.low, -SURE_LOGIT);
-        range.high = fminf(range.high, SURE_LOGIT);
-    }
-    tflite_tensor_quantise_range(net->b, tensor, range);
+    tflite_tensor_quantise_range(net->b, tensor, fv_ranges_of(net->settings->ranges, index));
 }
 
 static bool same_steps(const tflite_tensor *a, const tflite_tensor *b) {

@@ -108,7 +108,7 @@ static tflite_kernel int8_add(tflite_builder *b, const fv_folded_layer *layer, c
 }
 
 tflite_kernel tflite_kernel_add(tflite_builder *b, const fv_folded_layer *layer, fv_shape shape, tflite_layout layout,
-                                fv_precision precision, int input) {
+                                fv_export_precision precision, int input) {
     placement p = place(shape, layout);
     switch (precision) {
     case FV_PRECISION_INT8:

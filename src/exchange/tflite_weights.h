@@ -19,6 +19,6 @@ typedef struct tflite_kernel {
    the result of an operator DEQUANTIZE. In int8, the bias has the steps of weight x the tensor `input`, which the
    operator multiplies. */
 tflite_kernel tflite_kernel_add(tflite_builder *b, const fv_folded_layer *layer, fv_shape shape, tflite_layout layout,
-                                fv_precision precision, int input);
+                                fv_export_precision precision, int input);
 
 #endif

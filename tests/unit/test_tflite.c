@@ -178,7 +178,7 @@ static void subject_of_odd_layers(subject *s) {
     expect(fv_folded_from_graph(&s->graph, s->input, s->output, &s->folded));
 }
 
-static fv_tflite_settings settings_of(const subject *s, fv_precision precision) {
+static fv_tflite_settings settings_of(const subject *s, fv_export_precision precision) {
     return (fv_tflite_settings){.precision = precision, .ranges = &s->ranges, .title = "a test"};
 }
 
@@ -222,7 +222,7 @@ static void write_windows(const subject *s, const char *path) {
 /* ---- tests ---- */
 
 /* <name>.<precision>.tflite, to be compared with fovea's probabilities; returns its size. */
-static size_t write_one(const subject *s, const char *name, fv_precision precision, double largest) {
+static size_t write_one(const subject *s, const char *name, fv_export_precision precision, double largest) {
     char windows[512], path[512], file[64];
     fv_tflite_settings settings = settings_of(s, precision);
     snprintf(file, sizeof file, "%s.safetensors", name);

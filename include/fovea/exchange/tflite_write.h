@@ -9,7 +9,7 @@
 #include "fovea/exchange/quantise.h"
 
 typedef struct fv_tflite_settings {
-    fv_precision precision;
+    fv_export_precision precision;
     const fv_ranges *ranges;     /* FV_PRECISION_INT8: of the list, not joined; else NULL */
     bool integer_ends;           /* FV_PRECISION_INT8: input and output are int8; their steps stand in the file */
     const fv_metadata *metadata; /* NULL: none */
