@@ -14,8 +14,8 @@ static fv_value param(fv_graph *graph, const char *name, fv_shape shape) {
    next to which its least epsilon is nothing. */
 static fv_value affine(fv_graph *graph, const char *weight, fv_value x) {
     fv_shape channels = {1, 1, 1, fv_graph_shape(graph, x).c};
-    fv_value in[] = {x, param(graph, weight, channels), param(graph, "bias", channels),
-                     param(graph, "mean", channels), param(graph, "var", channels)};
+    fv_value in[] = {x, param(graph, weight, channels), param(graph, "bias", channels), param(graph, "mean", channels),
+                     param(graph, "var", channels)};
     return fv_graph_add(graph, FV_OP_batch_norm, "affine", &(fv_attributes){.epsilon = 1e-12}, 5, in);
 }
 
@@ -31,8 +31,7 @@ static fv_value add_kernel(fv_graph *graph, const fv_folded_layer *layer, fv_val
 static fv_value add_group_norm(fv_graph *graph, const fv_folded_layer *layer, fv_value x) {
     fv_attributes attributes = layer->attributes;
     attributes.activation = FV_ACT_NONE;
-    fv_value in[] = {x, param(graph, "weight", layer->weight_shape),
-                     param(graph, "bias", layer->weight_shape)};
+    fv_value in[] = {x, param(graph, "weight", layer->weight_shape), param(graph, "bias", layer->weight_shape)};
     return fv_graph_add(graph, FV_OP_group_norm, "norm", &attributes, 3, in);
 }
 
