@@ -16,10 +16,14 @@ static fv_status write_onnx(const export_job *job) {
 static fv_status write_tflite(const export_job *job) {
     const fv_tflite_settings settings = {.precision = job->shape.precision,
                                          .ranges = job->ranges,
+                                         .integer_ends = job->shape.integer_ends,
+                                         .preprocess = job->shape.preprocessing ? &job->spec->preprocess : NULL,
                                          .metadata = job->metadata,
                                          .title = job->spec->network};
-    if (job->shape.preprocessing)
-        return fv_fail(FV_BAD_INPUT, "--with-preprocessing does not go with --tflite: its input is the prepared one");
+    if (job->shape.preprocessing && !job->spec->preprocess.windows)
+        return fv_fail(FV_BAD_INPUT,
+                       "--with-preprocessing: a TensorFlow Lite input has one size, so that this model's whole "
+                       "photographs can't be resized inside it; leave it out, or export to ONNX");
     return fv_tflite_write(job->folded, &settings, job->path);
 }
 
@@ -32,6 +36,7 @@ const export_format export_formats[] = {
     {.option = "tflite",
      .help = "as TensorFlow Lite (LiteRT): the same names, NHWC, one photograph or window of fixed size",
      .layout = "NHWC",
+     .integer_ends = true,
      .write = write_tflite},
 };
 const int export_format_count = sizeof export_formats / sizeof *export_formats;

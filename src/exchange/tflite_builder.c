@@ -53,6 +53,7 @@ static size_t bytes_of(tflite_type type) {
         return 4;
     case TFLITE_FLOAT16:
         return 2;
+    case TFLITE_UINT8:
     case TFLITE_INT8:
         break;
     }
@@ -74,12 +75,22 @@ int tflite_constant_add(tflite_builder *b, const char *name, const char *suffix,
     return TFLITE_NO_TENSOR;
 }
 
-int tflite_integers_add(tflite_builder *b, const char *name, const char *suffix, int dims, const int *shape,
-                        const int *values) {
+static int copied_add(tflite_builder *b, const char *name, const char *suffix, tflite_type type, int dims,
+                      const int *shape, const void *values) {
     void *data;
-    int tensor = tflite_constant_add(b, name, suffix, TFLITE_INT32, dims, shape, &data);
+    int tensor = tflite_constant_add(b, name, suffix, type, dims, shape, &data);
     if (data) memcpy(data, values, b->tensors[tensor].bytes);
     return tensor;
+}
+
+int tflite_integers_add(tflite_builder *b, const char *name, const char *suffix, int dims, const int *shape,
+                        const int *values) {
+    return copied_add(b, name, suffix, TFLITE_INT32, dims, shape, values);
+}
+
+int tflite_floats_add(tflite_builder *b, const char *name, const char *suffix, int dims, const int *shape,
+                      const float *values) {
+    return copied_add(b, name, suffix, TFLITE_FLOAT32, dims, shape, values);
 }
 
 void tflite_tensor_quantise(tflite_builder *b, int tensor, const float *scale, int count, int axis, int zero_point) {
@@ -129,6 +140,7 @@ static int version_of(const tflite_operator *o, tflite_type in, tflite_type out)
     case TFLITE_RESIZE_BILINEAR: /* 3: half-pixel centres */
         return 3;
     case TFLITE_ADD:
+    case TFLITE_CAST:
     case TFLITE_CONCATENATION:
     case TFLITE_LOGISTIC:
     case TFLITE_MAX_POOL_2D:

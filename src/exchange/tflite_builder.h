@@ -32,9 +32,11 @@ int tflite_tensor_add(tflite_builder *b, const char *name, const char *suffix, t
  *data: NULL after a failure. */
 int tflite_constant_add(tflite_builder *b, const char *name, const char *suffix, tflite_type type, int dims,
                         const int *shape, void **data);
-/* A constant of int32. */
+/* Constants of int32 and of float32. */
 int tflite_integers_add(tflite_builder *b, const char *name, const char *suffix, int dims, const int *shape,
                         const int *values);
+int tflite_floats_add(tflite_builder *b, const char *name, const char *suffix, int dims, const int *shape,
+                      const float *values);
 /* Gives the tensor `count` scales along `axis`; they are copied. */
 void tflite_tensor_quantise(tflite_builder *b, int tensor, const float *scale, int count, int axis, int zero_point);
 /* The step and zero point of `from` for `to` as well. */

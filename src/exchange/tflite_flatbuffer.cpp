@@ -34,6 +34,7 @@ SAME_NUMBER(RESIZE_BILINEAR);
 SAME_NUMBER(PAD);
 SAME_NUMBER(MEAN);
 SAME_NUMBER(SUB);
+SAME_NUMBER(CAST);
 SAME_NUMBER(SLICE);
 SAME_NUMBER(TRANSPOSE_CONV);
 SAME_NUMBER(RSQRT);
@@ -42,6 +43,7 @@ SAME_NUMBER(QUANTIZE);
 static_assert((int)TFLITE_FLOAT32 == (int)tflite::TensorType_FLOAT32, "as the schema has it");
 static_assert((int)TFLITE_FLOAT16 == (int)tflite::TensorType_FLOAT16, "as the schema has it");
 static_assert((int)TFLITE_INT32 == (int)tflite::TensorType_INT32, "as the schema has it");
+static_assert((int)TFLITE_UINT8 == (int)tflite::TensorType_UINT8, "as the schema has it");
 static_assert((int)TFLITE_INT8 == (int)tflite::TensorType_INT8, "as the schema has it");
 static_assert((int)TFLITE_ACTIVATION_RELU == (int)tflite::ActivationFunctionType_RELU, "as the schema has it");
 static_assert((int)TFLITE_ACTIVATION_RELU6 == (int)tflite::ActivationFunctionType_RELU6, "as the schema has it");
@@ -186,6 +188,8 @@ Options write_options(Writer &w, const tflite_operator &o) {
     case TFLITE_DEPTHWISE_CONV_2D:
         return options_of(tflite::CreateDepthwiseConv2DOptions(b, padding, o.stride, o.stride, 1, activation,
                                                                o.dilation, o.dilation));
+    case TFLITE_CAST: /* fovea has one use of it */
+        return options_of(tflite::CreateCastOptions(b, tflite::TensorType_UINT8, tflite::TensorType_FLOAT32));
     case TFLITE_DEQUANTIZE:
         return options_of(tflite::CreateDequantizeOptions(b));
     case TFLITE_MAX_POOL_2D:

@@ -14,7 +14,13 @@
 extern "C" {
 #endif
 
-typedef enum tflite_type { TFLITE_FLOAT32 = 0, TFLITE_FLOAT16 = 1, TFLITE_INT32 = 2, TFLITE_INT8 = 9 } tflite_type;
+typedef enum tflite_type {
+    TFLITE_FLOAT32 = 0,
+    TFLITE_FLOAT16 = 1,
+    TFLITE_INT32 = 2,
+    TFLITE_UINT8 = 3,
+    TFLITE_INT8 = 9
+} tflite_type;
 
 typedef enum tflite_activation {
     TFLITE_ACTIVATION_NONE = 0,
@@ -38,6 +44,7 @@ typedef enum tflite_operator_kind {
     TFLITE_PAD = 34,
     TFLITE_MEAN = 40,
     TFLITE_SUB = 41,
+    TFLITE_CAST = 53,
     TFLITE_SLICE = 65,
     TFLITE_TRANSPOSE_CONV = 67,
     TFLITE_RSQRT = 76,

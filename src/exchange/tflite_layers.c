@@ -1,7 +1,6 @@
 #include "tflite_layers.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "fovea/base/memory.h"
 #include "tflite_weights.h"
@@ -230,10 +229,9 @@ static int reshape_size_add(const network *net, const fv_folded_layer *layer, co
 /* (x - mean) / sqrt(variance + epsilon) of each group, on {1, pixels, groups, channels of a group}. */
 static int normalised_add(const network *net, const fv_folded_layer *layer, fv_shape by_group, int x) {
     fv_shape one = {1, 1, by_group.w, 1};
-    void *epsilon;
+    float epsilon = (float)layer->attributes.epsilon;
     int axes = tflite_integers_add(net->b, layer->name, ".axes", 1, &(int){2}, (const int[]){1, 3});
-    int offset = tflite_constant_add(net->b, layer->name, ".epsilon", TFLITE_FLOAT32, 1, &(int){1}, &epsilon);
-    if (epsilon) memcpy(epsilon, &(float){(float)layer->attributes.epsilon}, sizeof(float));
+    int offset = tflite_floats_add(net->b, layer->name, ".epsilon", 1, &(int){1}, &epsilon);
     int mean = made_of(net, layer, ".mean", TFLITE_MEAN, one, x, axes);
     int centred = made_of(net, layer, ".centred", TFLITE_SUB, by_group, x, mean);
     int squared = made_of(net, layer, ".squared", TFLITE_MUL, by_group, centred, centred);

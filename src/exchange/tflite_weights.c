@@ -36,10 +36,7 @@ static void arrange(const placement *p, size_t size, const void *from, void *to)
 /* ---- float32 and halves ---- */
 
 static int bias_add(tflite_builder *b, const fv_folded_layer *layer) {
-    void *data;
-    int tensor = tflite_constant_add(b, layer->name, ".bias", TFLITE_FLOAT32, 1, &layer->weight_shape.c, &data);
-    if (data) memcpy(data, layer->bias, b->tensors[tensor].bytes);
-    return tensor;
+    return tflite_floats_add(b, layer->name, ".bias", 1, &layer->weight_shape.c, layer->bias);
 }
 
 static int float32_add(tflite_builder *b, const fv_folded_layer *layer, const placement *p) {

@@ -5,23 +5,41 @@
 #include "fovea/exchange/tflite_write.h"
 #include "tflite_layers.h"
 
-/* A tensor of the network's input or output. */
+/* A tensor that is no layer's. */
 static int end_add(tflite_builder *b, const char *name, const char *suffix, tflite_type type, fv_shape s) {
     return tflite_tensor_add(b, name, suffix, type, 4, (const int[]){s.n, s.h, s.w, s.c});
 }
 
-/* The input as the layers read it. */
+/* Levels 0..255 -> the values of preprocess.h, step 4: a factor and an offset a channel. */
+static int normalised_add(tflite_builder *b, const fv_preprocess *preprocess, int levels, fv_shape shape) {
+    float black_and_white[6] = {0, 0, 0, 255, 255, 255}, factor[3];
+    fv_preprocess_normalise(preprocess->normalise, black_and_white, 2);
+    for (int c = 0; c < 3; c++) factor[c] = (black_and_white[3 + c] - black_and_white[c]) / 255;
+    int factors = tflite_floats_add(b, "input", ".factor", 1, &(int){3}, factor);
+    int offsets = tflite_floats_add(b, "input", ".offset", 1, &(int){3}, black_and_white);
+    int values = end_add(b, "input", ".float32", TFLITE_FLOAT32, shape);
+    int scaled = end_add(b, "input", ".scaled", TFLITE_FLOAT32, shape);
+    int normalised = end_add(b, "input", ".normalised", TFLITE_FLOAT32, shape);
+    tflite_operator_add(b, TFLITE_CAST, 1, &levels, values);
+    tflite_operator_add(b, TFLITE_MUL, 2, (const int[]){values, factors}, scaled);
+    tflite_operator_add(b, TFLITE_ADD, 2, (const int[]){scaled, offsets}, normalised);
+    return normalised;
+}
+
+/* Adds the file's input; returns what the first layers read. */
 static int begin(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int *input) {
-    bool int8 = settings->precision == FV_PRECISION_INT8, integer_end = int8 && settings->integer_ends;
-    *input = end_add(b, "input", "", integer_end ? TFLITE_INT8 : TFLITE_FLOAT32, folded->input);
-    if (!int8) return *input;
-    int stepped = integer_end ? *input : end_add(b, "input", ".int8", TFLITE_INT8, folded->input);
+    bool int8 = settings->precision == FV_PRECISION_INT8, levels = settings->preprocess != NULL;
+    bool integer_end = int8 && settings->integer_ends && !levels;
+    *input = end_add(b, "input", "", levels ? TFLITE_UINT8 : integer_end ? TFLITE_INT8 : TFLITE_FLOAT32, folded->input);
+    int values = levels ? normalised_add(b, settings->preprocess, *input, folded->input) : *input;
+    if (!int8) return values;
+    int stepped = integer_end ? values : end_add(b, "input", ".int8", TFLITE_INT8, folded->input);
     tflite_tensor_quantise_range(b, stepped, settings->ranges->input);
-    if (!integer_end) tflite_operator_add(b, TFLITE_QUANTIZE, 1, input, stepped);
+    if (!integer_end) tflite_operator_add(b, TFLITE_QUANTIZE, 1, &values, stepped);
     return stepped;
 }
 
-/* The last layer's result as the user reads it. */
+/* What the user reads: the last layer's result, or a float32 copy. */
 static int end(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int last) {
     if (settings->precision != FV_PRECISION_INT8 || settings->integer_ends) return last;
     int output = end_add(b, "output", "", TFLITE_FLOAT32, folded->layers[folded->count - 1].out);

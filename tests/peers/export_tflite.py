@@ -52,7 +52,8 @@ class Network:
         config.read(os.path.join(folder, "config.ini"))
         self.build, self.folder, self.scratch = build, folder, scratch
         self.name, self.size = config["model"]["network"], int(config["preprocess"]["size"])
-        self.table = config["data"]["manifest"].replace("${FOVEA_DATA}", os.environ["FOVEA_DATA"])
+        tables = [config[section]["manifest"] for section in config if "manifest" in config[section]]
+        self.table = tables[0].replace("${FOVEA_DATA}", os.environ["FOVEA_DATA"])
         self.windows_path = os.path.join(scratch, "windows.safetensors")
         run(f"{build}/peers/export_windows", f"{folder}/best.safetensors", self.table, "test", WINDOWS, self.windows_path)
         self.windows = litert.read_safetensors(self.windows_path)

@@ -3,7 +3,7 @@
 
 usage: litert.py WINDOWS.safetensors FILE.tflite LARGEST [...]     (a Python with ai-edge-litert, or tensorflow)
 
-WINDOWS has "input" {N, h, w, 3} and fovea's probabilities "output" {N, h, w, classes} (tests/peers/export_windows.c).
+WINDOWS has "input" {N, h, w, 3} (levels 0..255 for a file that takes those) and fovea's probabilities "output" {N, h, w, classes} (tests/peers/export_windows.c).
 Ends with 1 and a sentence when the file breaks TensorFlow Lite's rules or a probability differs by more than LARGEST."""
 import json
 import struct
@@ -136,7 +136,9 @@ def run(path, inputs):
     before, after = runner.get_input_details()["input"], runner.get_output_details()["output"]
     outputs = []
     for image in inputs:
-        if before["dtype"] == np.int8:
+        if before["dtype"] == np.uint8:
+            image = image.astype(np.uint8)
+        elif before["dtype"] == np.int8:
             scale, zero = before["quantization"]
             image = np.clip(np.round(image / scale) + zero, -128, 127).astype(np.int8)
         output = runner(input=image[None])["output"]

@@ -57,7 +57,8 @@ static void draw_inputs(subject *s) {
     size_t count = WINDOWS * fv_shape_count(fv_graph_shape(&s->graph, s->input));
     fv_rng rng = fv_rng_make(6, 0, 0, FV_PURPOSE_TEST);
     s->inputs = malloc(count * sizeof *s->inputs);
-    for (size_t i = 0; i < count; i++) s->inputs[i] = (float)fv_rng_range(&rng, -1, 1);
+    for (size_t i = 0; i < count; i++) s->inputs[i] = (float)fv_rng_below(&rng, 256);
+    fv_preprocess_normalise(FV_NORMALISE_SIGNED, s->inputs, count / 3);
 }
 
 /* Scales the layer that gives logits so that those of the first input end at 4: beyond, probabilities are all alike. */
@@ -272,11 +273,45 @@ static void test_odd_layers(void **state) {
     subject_of_odd_layers(&s);
     run_subject(&s);
     write_all(&s, "odd", 0.005, 0.1);
+    subject_free(&s);
+}
+
+/* What goes in are the levels that fovea's own inputs were normalised from. */
+static void write_level_windows(const subject *s, const char *path) {
+    subject levels = *s;
+    size_t count = WINDOWS * fv_shape_count(fv_graph_shape(&s->graph, s->input));
+    uint8_t *bytes = malloc(count);
+    levels.inputs = malloc(count * sizeof *levels.inputs);
+    fv_preprocess_denormalise(FV_NORMALISE_SIGNED, s->inputs, count / 3, bytes);
+    for (size_t i = 0; i < count; i++) levels.inputs[i] = bytes[i];
+    write_windows(&levels, path);
+    free(levels.inputs);
+    free(bytes);
+}
+
+static void test_ends(void **state) {
+    (void)state;
+    subject s;
+    const fv_preprocess preprocess = {.normalise = FV_NORMALISE_SIGNED, .windows = true};
+    subject_of_odd_layers(&s);
+    run_subject(&s);
+    const char *path = temporary_path("integer.tflite"), *windows = temporary_path("ends.safetensors");
     fv_tflite_settings settings = settings_of(&s, FV_PRECISION_INT8);
+    write_windows(&s, windows);
     settings.integer_ends = true;
-    const char *path = temporary_path("ends.tflite"), *windows = temporary_path("odd.safetensors");
     write_checked(&s, &settings, path);
     compare_later(windows, path, 0.1);
+
+    windows = temporary_path("levels.safetensors");
+    write_level_windows(&s, windows);
+    settings.preprocess = &preprocess;
+    path = temporary_path("levels8.tflite");
+    write_checked(&s, &settings, path);
+    compare_later(windows, path, 0.1);
+    settings.precision = FV_PRECISION_FLOAT32;
+    path = temporary_path("levels.tflite");
+    write_checked(&s, &settings, path);
+    compare_later(windows, path, 1e-5);
     subject_free(&s);
 }
 
@@ -404,6 +439,7 @@ int main(void) {
         cmocka_unit_test(test_networks_in_all_precisions),
         cmocka_unit_test(test_torchvision_convention),
         cmocka_unit_test(test_odd_layers),
+        cmocka_unit_test(test_ends),
         cmocka_unit_test(test_metadata_and_same_bytes),
         cmocka_unit_test(test_group_norm),
         cmocka_unit_test(test_weight_beyond_halves_is_refused),

@@ -1,7 +1,7 @@
-/* Networks as TensorFlow Lite (LiteRT) files: input "input" {1, height, width, channels}, output "output", both
-   float32, of the list's size, batch 1; a signature "serving_default" with these names. TensorFlow Lite's layout is
-   fovea's (NHWC). Format: tensorflow/tensorflow, schema.fbs, version 3; src/exchange/tflite.fbs is what we use of it.
- */
+/* Networks as TensorFlow Lite (LiteRT) files: input "input" {1, height, width, channels} and output "output" of the
+   list's size, batch 1, float32 unless other ends are asked for; a signature "serving_default" with these names.
+   TensorFlow Lite's layout is fovea's (NHWC). Format: tensorflow/tensorflow, schema.fbs, version 3;
+   src/exchange/tflite.fbs is what we use of it. */
 #ifndef FOVEA_EXCHANGE_TFLITE_WRITE_H
 #define FOVEA_EXCHANGE_TFLITE_WRITE_H
 
@@ -10,8 +10,11 @@
 
 typedef struct fv_tflite_settings {
     fv_export_precision precision;
-    const fv_ranges *ranges;     /* FV_PRECISION_INT8: of the list, not joined; else NULL */
-    bool integer_ends;           /* FV_PRECISION_INT8: input and output are int8; their steps stand in the file */
+    const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list, not joined; else NULL */
+    bool integer_ends;       /* FV_PRECISION_INT8: input and output are int8; their steps stand in the file */
+    /* NULL: the input is prepared and normalised. Else levels 0..255 (uint8) of the prepared work image, which are
+       normalised inside. */
+    const fv_preprocess *preprocess;
     const fv_metadata *metadata; /* NULL: none */
     const char *title;           /* a sentence about the model */
 } fv_tflite_settings;
