@@ -123,20 +123,21 @@ tflite_operator *tflite_operator_add(tflite_builder *b, tflite_operator_kind kin
 }
 
 /* The least version of an operator that has what is asked of it, as TensorFlow's converter numbers them
-   (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc). `in` and `out` are the types of what is computed. */
-static int version_of(const tflite_operator *o, tflite_type in, tflite_type out) {
-    bool integer = in == TFLITE_INT8;
+   (tensorflow/compiler/mlir/lite/tools/versioning/op_version.cc). */
+static int version_of(const tflite_operator *o, const tflite_tensor *tensors) {
+    const tflite_tensor *in = &tensors[o->inputs[o->kind == TFLITE_TRANSPOSE_CONV ? TFLITE_TRANSPOSE_CONV_DATA : 0]];
+    bool integer = in->type == TFLITE_INT8;
     switch (o->kind) {
-    case TFLITE_CONV_2D:
-        return integer ? 3 : 1;
+    case TFLITE_CONV_2D: /* 6: in groups */
+        return in->shape[3] != tensors[o->inputs[1]].shape[3] ? 6 : integer ? 3 : 1;
     case TFLITE_DEPTHWISE_CONV_2D:
         return integer ? 3 : o->dilation > 1 ? 2 : 1;
     case TFLITE_TRANSPOSE_CONV: /* 3: with a bias */
         return o->activation == TFLITE_ACTIVATION_NONE ? 3 : 4;
     case TFLITE_DEQUANTIZE:
-        return in == TFLITE_FLOAT16 ? 3 : 2;
+        return in->type == TFLITE_FLOAT16 ? 3 : 2;
     case TFLITE_QUANTIZE: /* 2: from one step to another, instead of from float32 */
-        return integer && out == TFLITE_INT8 ? 2 : 1;
+        return integer && tensors[o->output].type == TFLITE_INT8 ? 2 : 1;
     case TFLITE_RESIZE_BILINEAR: /* 3: half-pixel centres */
         return 3;
     case TFLITE_ADD:
@@ -147,6 +148,7 @@ static int version_of(const tflite_operator *o, tflite_type in, tflite_type out)
     case TFLITE_MEAN:
     case TFLITE_MUL:
     case TFLITE_PAD:
+    case TFLITE_PADV2:
     case TFLITE_RELU:
     case TFLITE_RELU6:
     case TFLITE_RESHAPE:
@@ -160,9 +162,5 @@ static int version_of(const tflite_operator *o, tflite_type in, tflite_type out)
 }
 
 void tflite_builder_set_versions(tflite_builder *b) {
-    for (int i = 0; i < b->operator_count; i++) {
-        tflite_operator *o = &b->operators[i];
-        int data = o->kind == TFLITE_TRANSPOSE_CONV ? TFLITE_TRANSPOSE_CONV_DATA : 0;
-        o->version = version_of(o, b->tensors[o->inputs[data]].type, b->tensors[o->output].type);
-    }
+    for (int i = 0; i < b->operator_count; i++) b->operators[i].version = version_of(&b->operators[i], b->tensors);
 }

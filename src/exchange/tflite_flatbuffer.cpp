@@ -35,6 +35,7 @@ SAME_NUMBER(PAD);
 SAME_NUMBER(MEAN);
 SAME_NUMBER(SUB);
 SAME_NUMBER(CAST);
+SAME_NUMBER(PADV2);
 SAME_NUMBER(SLICE);
 SAME_NUMBER(TRANSPOSE_CONV);
 SAME_NUMBER(RSQRT);
@@ -205,6 +206,8 @@ Options write_options(Writer &w, const tflite_operator &o) {
         return options_of(tflite::CreateResizeBilinearOptions(b, false, o.half_pixel_centers));
     case TFLITE_PAD:
         return options_of(tflite::CreatePadOptions(b));
+    case TFLITE_PADV2:
+        return options_of(tflite::CreatePadV2Options(b));
     case TFLITE_MEAN:
         return options_of(tflite::CreateReducerOptions(b, true));
     case TFLITE_SLICE:

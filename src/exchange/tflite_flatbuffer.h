@@ -45,6 +45,7 @@ typedef enum tflite_operator_kind {
     TFLITE_MEAN = 40,
     TFLITE_SUB = 41,
     TFLITE_CAST = 53,
+    TFLITE_PADV2 = 60,
     TFLITE_SLICE = 65,
     TFLITE_TRANSPOSE_CONV = 67,
     TFLITE_RSQRT = 76,

@@ -1,5 +1,6 @@
 #include "tflite_layers.h"
 
+#include <float.h>
 #include <stdlib.h>
 
 #include "fovea/base/memory.h"
@@ -33,13 +34,16 @@ void tflite_tensor_quantise_range(tflite_builder *b, int tensor, fv_range range)
 }
 
 /* TensorFlow Lite wants a sigmoid's result to have the step 1/256 and the zero point -128: 1 itself is left out. */
-static void quantise_result(network *net, int index, int tensor) {
+static void quantise_sigmoid(const network *net, int tensor) {
+    if (is_int8(net)) tflite_tensor_quantise(net->b, tensor, &(float){1.0f / 256}, 1, 0, INT8_MIN);
+}
+
+static void quantise_result(const network *net, int index, int tensor) {
     if (!is_int8(net)) return;
-    if (net->folded->layers[index].kind == FV_OP_sigmoid) {
-        tflite_tensor_quantise(net->b, tensor, &(float){1.0f / 256}, 1, 0, -128);
-        return;
-    }
-    tflite_tensor_quantise_range(net->b, tensor, fv_ranges_of(net->settings->ranges, index));
+    if (net->folded->layers[index].kind == FV_OP_sigmoid)
+        quantise_sigmoid(net, tensor);
+    else
+        tflite_tensor_quantise_range(net->b, tensor, fv_ranges_of(net->settings->ranges, index));
 }
 
 static bool same_steps(const tflite_tensor *a, const tflite_tensor *b) {
@@ -76,8 +80,8 @@ static tflite_activation activation_of(const fv_folded_layer *layer) {
     return TFLITE_ACTIVATION_NONE;
 }
 
-/* Zeros around a picture, as the operators know them by name or as one of their own. */
-typedef enum zeros { ZEROS_NONE, ZEROS_SAME, ZEROS_OTHER } zeros;
+/* What is put around a picture: nothing, what operators know by the name SAME, or other widths. */
+typedef enum border { BORDER_NONE, BORDER_SAME, BORDER_OTHER } border;
 
 /* SAME pads so that out = in / stride, rounded up, and puts the odd row or column at the end. */
 static bool is_same(int in, int out, int reach, int stride, int before) {
@@ -85,17 +89,32 @@ static bool is_same(int in, int out, int reach, int stride, int before) {
     return out == (in + stride - 1) / stride && before == (total > 0 ? total : 0) / 2;
 }
 
-static zeros zeros_of(const fv_folded_layer *layer, fv_shape in) {
+static border border_of(const fv_folded_layer *layer, fv_shape in) {
     const fv_attributes *a = &layer->attributes;
     const fv_padding *p = &a->padding;
     int reach_h = (a->kernel_h - 1) * a->dilation + 1, reach_w = (a->kernel_w - 1) * a->dilation + 1;
-    if (!p->top && !p->left && !p->bottom && !p->right) return ZEROS_NONE;
+    if (!p->top && !p->left && !p->bottom && !p->right) return BORDER_NONE;
     bool same = is_same(in.h, layer->out.h, reach_h, a->stride, p->top) &&
                 is_same(in.w, layer->out.w, reach_w, a->stride, p->left);
-    return same ? ZEROS_SAME : ZEROS_OTHER;
+    return same ? BORDER_SAME : BORDER_OTHER;
 }
 
+/* A constant below all values, in the steps of `tensor`. */
+static int lowest_add(const network *net, const fv_folded_layer *layer, int tensor) {
+    void *data;
+    int lowest = tflite_constant_add(net->b, layer->name, ".lowest", is_int8(net) ? TFLITE_INT8 : TFLITE_FLOAT32, 1,
+                                     &(int){1}, &data);
+    if (data && is_int8(net))
+        *(int8_t *)data = INT8_MIN;
+    else if (data)
+        *(float *)data = -FLT_MAX;
+    tflite_tensor_quantise_alike(net->b, lowest, tensor);
+    return lowest;
+}
+
+/* The layer's padding as an operator: zeros, or, where the largest value is wanted, what never is. */
 static int pad_add(const network *net, const fv_folded_layer *layer, int tensor, fv_shape shape) {
+    bool pools = layer->kind == FV_OP_max_pool;
     const fv_padding *p = &layer->attributes.padding;
     const int around[] = {0, 0, p->top, p->bottom, p->left, p->right, 0, 0};
     int amounts = tflite_integers_add(net->b, layer->name, ".padding", 2, (const int[]){4, 2}, around);
@@ -103,7 +122,8 @@ static int pad_add(const network *net, const fv_folded_layer *layer, int tensor,
     shape.w += p->left + p->right;
     int padded = tensor_add(net, layer->name, ".padded", shape);
     tflite_tensor_quantise_alike(net->b, padded, tensor);
-    tflite_operator_add(net->b, TFLITE_PAD, 2, (const int[]){tensor, amounts}, padded);
+    const int inputs[] = {tensor, amounts, pools ? lowest_add(net, layer, tensor) : TFLITE_NO_TENSOR};
+    tflite_operator_add(net->b, pools ? TFLITE_PADV2 : TFLITE_PAD, pools ? 3 : 2, inputs, padded);
     return padded;
 }
 
@@ -117,14 +137,14 @@ static void refuse(const network *net, const fv_folded_layer *layer, const char 
 static void convolution_add(const network *net, const fv_folded_layer *layer, tflite_operator_kind kind, fv_shape shape,
                             int out) {
     int in = input_of(net, layer, 0);
-    zeros padding = zeros_of(layer, shape_of_input(net, layer, 0));
-    if (padding == ZEROS_OTHER) in = pad_add(net, layer, in, shape_of_input(net, layer, 0));
+    border padding = border_of(layer, shape_of_input(net, layer, 0));
+    if (padding == BORDER_OTHER) in = pad_add(net, layer, in, shape_of_input(net, layer, 0));
     tflite_kernel k =
         tflite_kernel_add(net->b, layer, shape, kind == TFLITE_CONV_2D ? TFLITE_FILTERS_FIRST : TFLITE_FILTERS_LAST,
                           net->settings->precision, in);
     tflite_operator *o = tflite_operator_add(net->b, kind, 3, (const int[]){in, k.weight, k.bias}, out);
     o->activation = activation_of(layer);
-    o->same = padding == ZEROS_SAME;
+    o->same = padding == BORDER_SAME;
     o->stride = layer->attributes.stride > 0 ? layer->attributes.stride : 1;
     o->dilation = layer->attributes.dilation > 0 ? layer->attributes.dilation : 1;
 }
@@ -173,14 +193,11 @@ static void transposed_add(const network *net, const fv_folded_layer *layer, int
 
 static void max_pool_add(const network *net, const fv_folded_layer *layer, int out) {
     const fv_attributes *a = &layer->attributes;
-    zeros padding = zeros_of(layer, shape_of_input(net, layer, 0));
-    if (padding == ZEROS_OTHER) {
-        refuse(net, layer, "a max pooling whose padding TensorFlow Lite does not have: export to ONNX");
-        return;
-    }
-    tflite_operator *o =
-        tflite_operator_add(net->b, TFLITE_MAX_POOL_2D, 1, (const int[]){input_of(net, layer, 0)}, out);
-    o->same = padding == ZEROS_SAME;
+    int in = input_of(net, layer, 0);
+    border padding = border_of(layer, shape_of_input(net, layer, 0));
+    if (padding == BORDER_OTHER) in = pad_add(net, layer, in, shape_of_input(net, layer, 0));
+    tflite_operator *o = tflite_operator_add(net->b, TFLITE_MAX_POOL_2D, 1, &in, out);
+    o->same = padding == BORDER_SAME;
     o->stride = a->stride;
     o->filter_h = a->kernel_h;
     o->filter_w = a->kernel_w;
@@ -264,6 +281,14 @@ static void plain_add(const network *net, const fv_folded_layer *layer, tflite_o
     tflite_operator_add(net->b, kind, layer->inputs, in, out)->activation = activation_of(layer);
 }
 
+/* x sigmoid(x) */
+static void silu_add(const network *net, const fv_folded_layer *layer, int out) {
+    int in = input_of(net, layer, 0), gate = tensor_add(net, layer->name, ".sigmoid", layer->out);
+    quantise_sigmoid(net, gate);
+    tflite_operator_add(net->b, TFLITE_LOGISTIC, 1, &in, gate);
+    tflite_operator_add(net->b, TFLITE_MUL, 2, (const int[]){in, gate}, out);
+}
+
 static void operators_add(const network *net, const fv_folded_layer *layer, int out) {
     switch (layer->kind) {
     case FV_OP_conv2d:
@@ -307,6 +332,9 @@ static void operators_add(const network *net, const fv_folded_layer *layer, int 
         break;
     case FV_OP_sigmoid:
         plain_add(net, layer, TFLITE_LOGISTIC, out);
+        break;
+    case FV_OP_silu:
+        silu_add(net, layer, out);
         break;
     case FV_OP_relu:
         plain_add(net, layer, TFLITE_RELU, out);

@@ -126,7 +126,7 @@ def sigmoid_rule(file, inputs, output):
 
 INT8_RULES = {"CONV_2D": kernel_rule(0), "DEPTHWISE_CONV_2D": kernel_rule(3),
               "TRANSPOSE_CONV": kernel_rule(0, data=2, weight=1, bias=3), "LOGISTIC": sigmoid_rule,
-              "CONCATENATION": same_step, "MAX_POOL_2D": same_step, "PAD": same_step, "SLICE": same_step,
+              "CONCATENATION": same_step, "MAX_POOL_2D": same_step, "PAD": same_step, "PADV2": same_step, "SLICE": same_step,
               "RESIZE_BILINEAR": same_step, "RESIZE_NEAREST_NEIGHBOR": same_step}
 
 
