@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fovea/base/file.h"
@@ -39,9 +40,12 @@ static int begin(tflite_builder *b, const fv_folded *folded, const fv_tflite_set
     return stepped;
 }
 
-/* What the user reads: the last layer's result, or a float32 copy. */
+/* Adds the file's output, or calls the last layer's result so. */
 static int end(tflite_builder *b, const fv_folded *folded, const fv_tflite_settings *settings, int last) {
-    if (settings->precision != FV_PRECISION_INT8 || settings->integer_ends) return last;
+    if (settings->precision != FV_PRECISION_INT8 || settings->integer_ends) {
+        if (b->status == FV_OK) snprintf(b->tensors[last].name, TFLITE_NAME_MAX, "output");
+        return last;
+    }
     int output = end_add(b, "output", "", TFLITE_FLOAT32, folded->layers[folded->count - 1].out);
     tflite_operator_add(b, TFLITE_DEQUANTIZE, 1, &last, output);
     return output;

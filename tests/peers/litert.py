@@ -64,6 +64,7 @@ class File:
         assert signature.signatureKey == b"serving_default"
         assert [(e.name, e.tensorIndex) for e in signature.inputs] == [(b"input", self.graph.inputs[0])]
         assert [(e.name, e.tensorIndex) for e in signature.outputs] == [(b"output", self.graph.outputs[0])]
+        assert [self.graph.tensors[i].name for i in (*self.graph.inputs, *self.graph.outputs)] == [b"input", b"output"]
         made = set(self.graph.inputs)
         for operator in self.graph.operators:
             for index in operator.inputs:
