@@ -6,6 +6,9 @@
 ifeq ($(origin CC),default)
 CC := gcc
 endif
+ifeq ($(origin CXX),default)
+CXX := $(subst gcc,g++,$(subst clang,clang++,$(CC)))
+endif
 BUILD ?= build
 SANITIZE ?=
 CONFIG ?= od_oc.ini
@@ -13,7 +16,7 @@ ARGS ?=
 
 # What the library is linked with: packages that pkg-config knows, and others.
 LIB_PACKAGES := openblas libtiff-4 libjpeg libdeflate inih libcjson cairo libexif hdf5 libzip libprotobuf-c
-BARE_LIBS := -lgif -lcsv -lpthread -lm
+BARE_LIBS := -lgif -lcsv -lsupc++ -lpthread -lm
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIB_PACKAGES) stb cmocka 2>/dev/null | sed 's/-I/-isystem /g')
 PKG_LIBS := $(shell pkg-config --libs $(LIB_PACKAGES) 2>/dev/null)
 
@@ -23,9 +26,15 @@ CFLAGS ?= $(OPTIMISE) -g
 # One set of objects for program, archive and shared library, which shows what FV_API marks; no path of this folder in them.
 PLACE := -fPIC -fvisibility=hidden -ffile-prefix-map=$(CURDIR)=.
 ALL_CFLAGS = -std=c17 -D_GNU_SOURCE $(PLACE) -fopenmp-simd $(WARNINGS) $(CFLAGS) -Iinclude -I$(BUILD)/generated -MMD -MP
+# Without exceptions and run-time types C++ needs new and delete only, which -lsupc++ has as a static library: a program
+# that links fovea needs no C++ run time.
+CXXFLAGS ?= -O2 -g
+ALL_CXXFLAGS = -std=c++17 $(PLACE) -fno-exceptions -fno-rtti $(filter-out -Wstrict-prototypes -Wmissing-prototypes,$(WARNINGS)) $(CXXFLAGS) -isystem $(BUILD)/generated -MMD -MP
 LDLIBS = $(PKG_LIBS) $(BARE_LIBS)
 ifneq ($(SANITIZE),)
-ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+SANITIZE_FLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+ALL_CFLAGS += $(SANITIZE_FLAGS)
+ALL_CXXFLAGS += $(SANITIZE_FLAGS)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 
@@ -196,6 +205,12 @@ EXPORT_RUNS ?= $(wildcard runs/*)
 export-onnx: all $(BUILD)/peers/export_dump ## docs/results/export_onnx.md: EXPORT_RUNS in every precision, in ONNX Runtime beside fovea (PYTHON with onnx, onnxruntime)
 	@$(PYTHON) tests/peers/export_onnx.py $(BUILD) docs/results/export_onnx.md $(EXPORT_RUNS)
 
+RUNS ?= runs
+.PHONY: export-tflite
+export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: the trained runs in RUNS as TensorFlow Lite, in LiteRT (PYTHON with ai-edge-litert; drive, drishti below FOVEA_DATA)
+	@FOVEA_DATA=$(or $(FOVEA_DATA),../shared/data) $(PYTHON) tests/peers/export_tflite.py $(BUILD) $(RUNS) >$(BUILD)/export_tflite.md
+	@mv $(BUILD)/export_tflite.md docs/results/export_tflite.md && cat docs/results/export_tflite.md
+
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
 
@@ -236,7 +251,17 @@ $(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c $(BUILD)/generated/flag
 
 $(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c)): | $(BUILD)/generated/onnx.pb-c.c
 
-$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
+# What fovea writes of TensorFlow Lite's schema, as C++.
+$(BUILD)/generated/tflite_generated.h: src/exchange/tflite.fbs
+	@flatc --cpp -o $(@D) $<
+
+TFLITE_OBJECT := $(BUILD)/obj/src/exchange/tflite_flatbuffer.o
+$(TFLITE_OBJECT): src/exchange/tflite_flatbuffer.cpp $(BUILD)/generated/tflite_generated.h
+	@mkdir -p $(@D)
+	@echo "c++ $<"
+	@$(CXX) $(ALL_CXXFLAGS) -c $< -o $@
+
+$(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o $(TFLITE_OBJECT)
 	@rm -f $@
 	@ar rcs $@ $^
 

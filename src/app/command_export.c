@@ -21,7 +21,7 @@ enum { FORMATS_MAX = 8 };
 
 typedef struct export_arguments {
     bool format[FORMATS_MAX]; /* by export_formats */
-    bool half, half_storage, bytes, preprocessing, logits, fixed_size, dynamic_size;
+    bool half, half_storage, bytes, integer_ends, preprocessing, logits, fixed_size, dynamic_size;
     long size;         /* px; 0: the model's */
     long samples;      /* photographs to calibrate on */
     long photos;       /* photographs to measure on */
@@ -64,9 +64,9 @@ static fv_status find_format(const export_arguments *a, const export_format **fo
                            export_formats[i].option);
         if (a->format[i]) *format = &export_formats[i];
     }
-    return *format
-               ? FV_OK
-               : fv_fail(FV_BAD_INPUT, "say in which format: --%s; see fovea export --help", export_formats[0].option);
+    return *format ? FV_OK
+                   : fv_fail(FV_BAD_INPUT, "say in which format: --%s or --%s; see fovea export --help",
+                             export_formats[0].option, export_formats[1].option);
 }
 
 static fv_status check_combination(const export_arguments *a) {
@@ -76,6 +76,8 @@ static fv_status check_combination(const export_arguments *a) {
         return fv_fail(FV_BAD_INPUT, "--fixed-size and --dynamic-size: give one of them");
     if (a->calibrate.count > 0 && !a->bytes)
         return fv_fail(FV_BAD_INPUT, "--calibrate finds the ranges of 8-bit values: give --int8 too, or leave it out");
+    if (a->integer_ends && !a->bytes)
+        return fv_fail(FV_BAD_INPUT, "--int8-io: only a file of 8-bit numbers has such ends; give --int8 too");
     if (!a->out) return fv_fail(FV_BAD_INPUT, "say where the file should go: --out FILE");
     return FV_OK;
 }
@@ -86,6 +88,8 @@ static fv_status choose_size(export_run *run, int *side) {
     const fv_preprocess *p = &run->model->spec.preprocess;
     int step = fv_model_step(&run->model->spec);
     bool free_size = run->format->free_size && !a->fixed_size && (a->dynamic_size || p->windows) && a->size == 0;
+    if (a->integer_ends && !run->format->integer_ends)
+        return fv_fail(FV_BAD_INPUT, "--int8-io does not go with --%s", run->format->option);
     if (a->dynamic_size && !free_size)
         return fv_fail(FV_BAD_INPUT, "--dynamic-size does not go with %s", a->size ? "--size" : "this format");
     *side = a->size ? (int)a->size : p->windows && p->tile ? p->tile : p->size;
@@ -149,6 +153,7 @@ static fv_status write(export_run *run) {
     int side = 0;
     run->job.shape = (fv_export_shape){.layout = run->format->layout,
                                        .preprocessing = a->preprocessing,
+                                       .integer_ends = a->integer_ends,
                                        .logits = a->logits,
                                        .precision = precision_of(a, run->format)};
     FV_TRY(choose_size(run, &side));
@@ -308,6 +313,7 @@ fv_status command_export(int argc, char **argv) {
         {"fp16", OPTION_FLAG, &a.half, NULL, "half precision: weights and arithmetic", 0, 0},
         {"fp16-storage", OPTION_FLAG, &a.half_storage, NULL, "half precision weights, float32 arithmetic", 0, 0},
         {"int8", OPTION_FLAG, &a.bytes, NULL, "8-bit weights and arithmetic, calibrated on photographs", 0, 0},
+        {"int8-io", OPTION_FLAG, &a.integer_ends, NULL, "--tflite --int8: input and output are int8 too", 0, 0},
         {"calibrate", OPTION_LIST, &a.calibrate, "WORD",
          "--int8: a table (CSV), photograph or folder to calibrate on, also several times (default: the run's training "
          "photographs)",
@@ -332,7 +338,7 @@ fv_status command_export(int argc, char **argv) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) options[count++] = others[i];
     const command_line line = {
         "export",
-        "RUN|MODEL --onnx|--fovea [--fp16|--fp16-storage|--int8] --out FILE [options]",
+        "RUN|MODEL --onnx|--tflite|--fovea [--fp16|--fp16-storage|--int8] --out FILE [options]",
         "Writes the network for other runtimes, with preprocessing, thresholds and class names in the file's metadata, "
         "and prints its\n"
         "size, the largest difference to fovea and Dice before and after. Of a run folder the best weights are used.",

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "fovea/exchange/onnx_write.h"
+#include "fovea/exchange/tflite_write.h"
 #include "fovea/infer/int8_net.h"
 
 static fv_status write_onnx(const export_job *job) {
@@ -37,12 +38,31 @@ static fv_status write_fovea(const export_job *job) {
     return fv_fail(FV_BAD_INPUT, "--fovea goes with --fp16 or --int8: without them it is the model file itself");
 }
 
+static fv_status write_tflite(const export_job *job) {
+    const fv_tflite_settings settings = {.precision = job->shape.precision,
+                                         .ranges = job->ranges,
+                                         .integer_ends = job->shape.integer_ends,
+                                         .preprocess = job->shape.preprocessing ? &job->spec->preprocess : NULL,
+                                         .metadata = job->metadata,
+                                         .title = job->spec->network};
+    if (job->shape.preprocessing && !job->spec->preprocess.windows)
+        return fv_fail(FV_BAD_INPUT,
+                       "--with-preprocessing: a TensorFlow Lite input has one size, so that this model's whole "
+                       "photographs can't be resized inside it; leave it out, or export to ONNX");
+    return fv_tflite_write(job->folded, &settings, job->path);
+}
+
 const export_format export_formats[] = {
     {.option = "onnx",
      .help = "as ONNX, opset 17: input \"input\" and output \"output\", NCHW, any batch",
      .layout = "NCHW",
      .free_size = true,
      .write = write_onnx},
+    {.option = "tflite",
+     .help = "as TensorFlow Lite (LiteRT): the same names, NHWC, one photograph or window of fixed size",
+     .layout = "NHWC",
+     .integer_ends = true,
+     .write = write_tflite},
     {.option = "fovea",
      .help = "as fovea's own model file: with --fp16 half as large, with --int8 predicted with in 8 bits",
      .layout = "NHWC",

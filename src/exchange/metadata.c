@@ -132,10 +132,10 @@ static void say_input(sentence *s, const fv_model_spec *spec, const fv_export_sh
         say(s, "any size");
     else
         say(s, "any height and width that are multiples of %d", fv_model_step(spec));
-    if (!shape->preprocessing)
-        say(s, ", float32, normalised");
-    else
+    if (shape->preprocessing)
         say(s, ", levels 0..255; %s inside the network", p->windows ? "normalised" : "resized and normalised");
+    else
+        say(s, ", %s, normalised", shape->integer_ends ? "int8" : "float32");
 }
 
 /* The way from the photograph to the input, in order. */
@@ -163,6 +163,7 @@ static void say_output(sentence *s, const fv_model_spec *spec, const fv_export_s
     say(s, "%s, one channel a class (", shape->layout);
     for (int c = 0; c < spec->classes; c++) say(s, "%s%s", c ? ", " : "", spec->class_names[c]);
     say(s, "), %s", shape->logits ? "logits: probability = 1 / (1 + exp(-x))" : "probabilities 0..1");
+    if (shape->integer_ends) say(s, "; int8: value = scale (number - zero point), which stand in the file");
 }
 
 static fv_status add_sentences(const fv_model_spec *spec, const fv_export_shape *shape, fv_metadata *metadata) {

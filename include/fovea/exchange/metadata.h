@@ -20,6 +20,7 @@ typedef struct fv_export_shape {
     const char *layout; /* "NCHW" or "NHWC" */
     int height, width;  /* px; 0: any multiple of fv_model_step() */
     bool preprocessing; /* resizing and normalisation are inside: the input are levels 0..255 */
+    bool integer_ends;  /* input and output are int8 numbers of the steps in the file */
     bool logits;        /* the output is before the sigmoid */
     fv_export_precision precision;
 } fv_export_shape;
