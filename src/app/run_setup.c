@@ -106,6 +106,16 @@ fv_status run_settings_read(const char *config_path, char *const *overrides, int
     return status;
 }
 
+char *run_settings_standard(void) {
+    run_setup setup = {0};
+    phantom_set set;
+    fv_status status = read_settings(NULL, NULL, 0, &setup);
+    if (status == FV_OK) status = phantoms_from_config(setup.config, &set);
+    char *text = status == FV_OK ? fv_config_resolved(setup.config) : NULL;
+    run_setup_free(&setup);
+    return text;
+}
+
 fv_status run_flips(const char *word, bool *flips) {
     char path[FV_PATH_MAX];
     fv_config *config;
