@@ -87,9 +87,9 @@ install: all $(BUILD)/libfovea.so $(BUILD)/fovea.1 ## into PREFIX (default /usr/
 	@$(INSTALL) -m 644 $(BUILD)/completion.bash $(DESTDIR)$(BASH_COMPLETION)
 	@$(INSTALL) -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(ZSH_COMPLETION)
 	@$(INSTALL) -m 644 $(BUILD)/completion.fish $(DESTDIR)$(FISH_COMPLETION)
-	@mkdir -p $(DESTDIR)$(LIBDIR)/pkgconfig
 	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(VERSION)|; s|@PACKAGES@|$(LIB_PACKAGES)|; s|@LIBS@|$(BARE_LIBS)|' \
-	  tools/fovea.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/fovea.pc
+	  tools/fovea.pc.in >$(BUILD)/fovea.pc
+	@$(INSTALL) -m 644 $(BUILD)/fovea.pc $(DESTDIR)$(LIBDIR)/pkgconfig/fovea.pc
 
 uninstall: ## what make install has put there; give it the same PREFIX and DESTDIR
 	@rm -f $(addprefix $(DESTDIR),$(INSTALLED))
