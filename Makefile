@@ -225,11 +225,11 @@ $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
 	@ar rcs $@ $^
 
-# nodelete: the pool's threads live in it for good. defs: every symbol must be found now, not when a user's program starts
+# nodelete: the pool's threads live in it for good. exclude-libs: names of static libraries below stay inside, too. defs: every symbol must be found now, not when a user's program starts
 # (those of sanitizers are found in the program).
 $(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@echo "link $@"
-	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,--exclude-libs,ALL $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # The manual page and the completions, by the program itself.
 $(BUILD)/fovea.1: $(BUILD)/fovea
