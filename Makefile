@@ -28,6 +28,7 @@ ifneq ($(SANITIZE),)
 ALL_CFLAGS += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
+FLAGS_NOW := $(CC) $(ALL_CFLAGS)
 
 SOURCES := $(wildcard src/*/*.c)
 ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
@@ -206,7 +207,7 @@ $(BUILD)/generated/revision.h: FORCE
 # Objects of other flags are no good.
 $(BUILD)/generated/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS)' >$@.new
+	@echo '$(FLAGS_NOW)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The published ONNX schema, from Debian's libonnx-dev, as C.
@@ -225,6 +226,7 @@ $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
 	@ar rcs $@ $^
 
+comma := ,
 # nodelete: the pool's threads live in it for good. exclude-libs: names of static libraries below stay inside, too. defs: every symbol must be found now, not when a user's program starts
 # (those of sanitizers are found in the program).
 $(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
@@ -264,7 +266,6 @@ $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BU
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-comma := ,
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/generated/flags | $(BUILD)/generated/revision.h
