@@ -37,6 +37,7 @@ ALL_CFLAGS += $(SANITIZE_FLAGS)
 ALL_CXXFLAGS += $(SANITIZE_FLAGS)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
+FLAGS_NOW := $(CC) $(ALL_CFLAGS)
 
 SOURCES := $(wildcard src/*/*.c)
 ifeq ($(findstring x86_64,$(shell $(CC) -dumpmachine)),)
@@ -96,9 +97,9 @@ install: all $(BUILD)/libfovea.so $(BUILD)/fovea.1 ## into PREFIX (default /usr/
 	@$(INSTALL) -m 644 $(BUILD)/completion.bash $(DESTDIR)$(BASH_COMPLETION)
 	@$(INSTALL) -m 644 $(BUILD)/completion.zsh $(DESTDIR)$(ZSH_COMPLETION)
 	@$(INSTALL) -m 644 $(BUILD)/completion.fish $(DESTDIR)$(FISH_COMPLETION)
-	@mkdir -p $(DESTDIR)$(LIBDIR)/pkgconfig
 	@sed 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(patsubst $(PREFIX)/%,$${prefix}/%,$(LIBDIR))|; s|@VERSION@|$(VERSION)|; s|@PACKAGES@|$(LIB_PACKAGES)|; s|@LIBS@|$(BARE_LIBS)|' \
-	  tools/fovea.pc.in >$(DESTDIR)$(LIBDIR)/pkgconfig/fovea.pc
+	  tools/fovea.pc.in >$(BUILD)/fovea.pc
+	@$(INSTALL) -m 644 $(BUILD)/fovea.pc $(DESTDIR)$(LIBDIR)/pkgconfig/fovea.pc
 
 uninstall: ## what make install has put there; give it the same PREFIX and DESTDIR
 	@rm -f $(addprefix $(DESTDIR),$(INSTALLED))
@@ -236,7 +237,7 @@ $(BUILD)/generated/revision.h: FORCE
 # Objects of other flags are no good.
 $(BUILD)/generated/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS)' >$@.new
+	@echo '$(FLAGS_NOW)' >$@.new
 	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 # The published ONNX schema, from Debian's libonnx-dev, as C.
@@ -265,11 +266,12 @@ $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o $(TF
 	@rm -f $@
 	@ar rcs $@ $^
 
-# nodelete: the pool's threads live in it for good. defs: every symbol must be found now, not when a user's program starts
+comma := ,
+# nodelete: the pool's threads live in it for good. exclude-libs: names of static libraries below stay inside, too. defs: every symbol must be found now, not when a user's program starts
 # (those of sanitizers are found in the program).
-$(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
+$(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o $(TFLITE_OBJECT)
 	@echo "link $@"
-	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,--exclude-libs,ALL $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # The manual page and the completions, by the program itself.
 $(BUILD)/fovea.1: $(BUILD)/fovea
@@ -303,8 +305,6 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(call object,$(UNIT_HELPERS)) $(B
 $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
-
-comma := ,
 
 $(BUILD)/peers/%: $(BUILD)/obj/tests/peers/%.o $(BUILD)/libfovea.a
 	@mkdir -p $(@D)

@@ -5,10 +5,9 @@
    they should have made is NULL, and nothing stays allocated.
 
    Threads: any number of analysers may work at the same time, each in a thread of its own; one analyser serves one
-   thread at a time. Analyses belong to nobody and may be read by several threads. Each call computes on all processors
-   (fv_threads_set()); while it does, calls in other threads compute on their own thread alone. The bits of a result
-   depend on neither. Workers do not survive fork(): a child that analyses must exec or do so before any of its parent's
-   calls.
+   thread at a time. An analysis is never changed: any threads may read it. Each call computes on all processors
+   (fv_threads_set()); calls that meet it compute on their own thread alone. The bits of a result depend on neither.
+   After fork(), at a moment when no other thread is inside the library, the child computes on one thread.
 
    Research software, not a medical device: have a qualified clinician judge the eye. */
 #ifndef FOVEA_FOVEA_H

@@ -86,9 +86,8 @@ static fv_status read_run(const eval_arguments *a, const char *word, run_setup *
                        word);
     FV_TRY(fv_path_join(config_path, word, "config.ini"));
     FV_TRY(run_setup_make(config_path, NULL, 0, setup));
-    *settings = (fv_evaluate_settings){.mask_threshold = setup->settings.loader.mask_threshold,
-                                       .flips = a->flips || setup->flips,
-                                       .seed = setup->settings.seed};
+    *settings = (fv_evaluate_settings){
+        .mask_threshold = setup->settings.loader.mask_threshold, .flips = a->flips, .seed = setup->settings.seed};
     return FV_OK;
 }
 
@@ -165,7 +164,7 @@ fv_status command_eval(int argc, char **argv) {
          "of RUN: first choose each class's threshold on the validation photographs and keep it in best.safetensors", 0,
          0},
         {"flips", OPTION_FLAG, &a.flips, NULL,
-         "mean of the four flips: slower, a little better (a run may have eval.flips)", 0, 0},
+         "mean of the four flips: slower, a little better (the standard of a run with eval.flips)", 0, 0},
         {"json", OPTION_TEXT, &a.json, "FILE", "figures as JSON; - for standard output", 0, 0},
         {"out", OPTION_TEXT, &a.out, "DIR",
          "evaluation.json, images.csv (a row a photograph), worst.png; with --on a folder a set, sets.json, sets.csv",
@@ -188,5 +187,6 @@ fv_status command_eval(int argc, char **argv) {
     if (done) return FV_OK;
     if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one run folder or model file; see fovea eval --help");
     FV_TRY(check_combination(&a));
+    FV_TRY(run_flips(words[0], &a.flips));
     return eval(&a, words[0]);
 }

@@ -17,8 +17,14 @@
 #include "photo_list.h"
 #include "vessel_table.h"
 
+/* Masks that belong to those measured: one for all, or a folder of masks with the same names. */
+typedef struct companions {
+    const char *option, *word; /* "fov", what it was given; NULL for nothing */
+    photo_list list;           /* of a folder, else empty */
+} companions;
+
 typedef struct session {
-    const char *fields, *discs; /* mask or folder each; NULL for none */
+    companions fields, discs;
     const char *out, *csv, *json;
     double um_per_px, degrees, axial_length_mm; /* NAN where not given */
     vessel_row *rows;                           /* one for each mask measured so far */
@@ -45,28 +51,18 @@ static fv_status read_mask(const char *path, fv_image *mask) {
     return status;
 }
 
-/* The mask itself, or the one of the same name in the folder. */
-static fv_status find_companion(const char *word, const char *option, const char *stem, char path[FV_PATH_MAX]) {
-    photo_list list;
-    char other[256];
-    if (!fv_folder_exists(word)) return fv_path_join(path, "", word);
-    FV_TRY(photo_list_make((char *const[]){(char *)(uintptr_t)word}, 1, &list));
-    fv_status status = FV_BAD_INPUT;
-    for (int i = 0; i < list.count && status != FV_OK; i++) {
-        fv_path_stem(list.paths[i], other, sizeof other);
-        if (strcmp(other, stem) == 0) status = fv_path_join(path, "", list.paths[i]);
-    }
-    photo_list_free(&list);
-    if (status == FV_OK) return status;
-    return fv_fail(FV_BAD_INPUT, "--%s %s: the folder has no mask named %s; masks of one photograph need one name",
-                   option, word, stem);
+static fv_status find_companions(companions *masks) {
+    if (!masks->word || !fv_folder_exists(masks->word)) return FV_OK;
+    return photo_list_make((char *const[]){(char *)(uintptr_t)masks->word}, 1, &masks->list);
 }
 
-static fv_status read_companion(const char *word, const char *option, const char *stem, const char *photo,
-                                const fv_image *vessels, fv_image *mask) {
-    char path[FV_PATH_MAX];
-    if (word == NULL) return FV_OK;
-    FV_TRY(find_companion(word, option, stem, path));
+static fv_status read_companion(const companions *masks, const char *stem, const char *photo, const fv_image *vessels,
+                                fv_image *mask) {
+    if (!masks->word) return FV_OK;
+    const char *path = masks->list.count > 0 ? photo_list_find(&masks->list, stem) : masks->word;
+    if (!path)
+        return fv_fail(FV_BAD_INPUT, "--%s %s: the folder has no mask named %s; masks of one photograph need one name",
+                       masks->option, masks->word, stem);
     FV_TRY(read_mask(path, mask));
     if (mask->width == vessels->width && mask->height == vessels->height) return FV_OK;
     return fv_fail(FV_BAD_INPUT, "%s is %d x %d px, %s %d x %d px; masks of one photograph must have its size", path,
@@ -92,14 +88,14 @@ static fv_status measure_masks(const session *run, const char *path, mask_set *m
     fv_scale scale;
     fv_vessel_map map = {0};
     FV_TRY(read_mask(path, &masks->vessels));
-    FV_TRY(read_companion(run->fields, "fov", row->stem, path, &masks->vessels, &masks->field));
-    FV_TRY(read_companion(run->discs, "disc", row->stem, path, &masks->vessels, &masks->disc));
+    FV_TRY(read_companion(&run->fields, row->stem, path, &masks->vessels, &masks->field));
+    FV_TRY(read_companion(&run->discs, row->stem, path, &masks->vessels, &masks->disc));
     FV_TRY(find_scale(run, &masks->field, &scale));
     row->width = masks->vessels.width;
     row->height = masks->vessels.height;
     const fv_vessel_disc disc = {.mask = &masks->disc};
-    fv_status status = fv_vessels_measure(&masks->vessels, run->fields ? &masks->field : NULL,
-                                          run->discs ? &disc : NULL, scale, &row->vessels, &map);
+    fv_status status = fv_vessels_measure(&masks->vessels, run->fields.word ? &masks->field : NULL,
+                                          run->discs.word ? &disc : NULL, scale, &row->vessels, &map);
     if (status == FV_OK) status = draw(run, row, &masks->vessels, &map);
     fv_vessel_map_free(&map);
     return status;
@@ -177,7 +173,7 @@ static fv_status check_options(const session *run, int word_count) {
         return fv_fail(FV_BAD_INPUT, "--um-per-px and --fov-degrees both say the scale; give one of them");
     if (!isnan(run->axial_length_mm) && isnan(run->degrees))
         return fv_fail(FV_BAD_INPUT, "--axial-length says the scale only together with --fov-degrees");
-    if (!isnan(run->degrees) && run->fields == NULL)
+    if (!isnan(run->degrees) && !run->fields.word)
         return fv_fail(FV_BAD_INPUT, "--fov-degrees needs the field's width in pixels: give its mask with --fov");
     return FV_OK;
 }
@@ -185,26 +181,33 @@ static fv_status check_options(const session *run, int word_count) {
 static fv_status measure(session *run, char *const *words, int word_count) {
     photo_list list;
     FV_TRY(photo_list_make(words, word_count, &list));
-    fv_status status = FV_OK;
-    if (run->out) status = photo_list_check_out(&list, run->out);
+    fv_status status = find_companions(&run->fields);
+    if (status == FV_OK) status = find_companions(&run->discs);
+    if (status == FV_OK && run->out) status = photo_list_check_out(&list, run->out);
     if (status == FV_OK && run->out) status = fv_folder_make(run->out);
     if (status == FV_OK) {
         run->rows = fv_allocate((size_t)list.count, sizeof *run->rows, "the measures of all masks");
         status = run->rows ? measure_all(run, &list) : FV_NO_RESOURCE;
     }
     free(run->rows);
+    photo_list_free(&run->fields.list);
+    photo_list_free(&run->discs.list);
     photo_list_free(&list);
     return status;
 }
 
 fv_status command_measure(int argc, char **argv) {
-    session run = {.um_per_px = NAN, .degrees = NAN, .axial_length_mm = NAN};
+    session run = {.fields = {.option = "fov"},
+                   .discs = {.option = "disc"},
+                   .um_per_px = NAN,
+                   .degrees = NAN,
+                   .axial_length_mm = NAN};
     bool done;
     char **words;
     int word_count;
     const option_spec options[] = {
-        {"fov", OPTION_TEXT, &run.fields, "MASK|DIR", "field of view (default: the whole image)", 0, 0},
-        {"disc", OPTION_TEXT, &run.discs, "MASK|DIR", "optic disc: not counted, and rings round it", 0, 0},
+        {"fov", OPTION_TEXT, &run.fields.word, "MASK|DIR", "field of view (default: the whole image)", 0, 0},
+        {"disc", OPTION_TEXT, &run.discs.word, "MASK|DIR", "optic disc: not counted, and rings round it", 0, 0},
         {"um-per-px", OPTION_NUMBER, &run.um_per_px, "X", "scale, micrometres a pixel", 0, 1000},
         {"fov-degrees", OPTION_NUMBER, &run.degrees, "D", "scale by the camera's angle; needs --fov", 1, 60},
         {"axial-length", OPTION_NUMBER, &run.axial_length_mm, "MM", "of the eye, for --fov-degrees (else 24)", 15, 40},

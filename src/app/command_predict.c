@@ -257,6 +257,7 @@ static fv_status predict(session *run, const char *word, char *const *words, int
     if (fv_image_is_name(word))
         return fv_fail(FV_BAD_INPUT, "%s stands where the model should: fovea predict MODEL PHOTO... --out DIR", word);
     FV_TRY(run_model_path(word, model_path));
+    FV_TRY(run_flips(word, &flips));
     FV_TRY(photo_list_make(words, word_count, &list));
     fv_status status = photo_list_check_out(&list, run->out);
     if (status == FV_OK) status = fv_analyser_open(model_path, &run->analyser);
@@ -282,7 +283,8 @@ fv_status command_predict(int argc, char **argv) {
     int word_count;
     const option_spec options[] = {
         {"out", OPTION_TEXT, &run.out, "DIR", "folder for the results (required)", 0, 0},
-        {"flips", OPTION_FLAG, &flips, NULL, "mean of the four flips: slower, a little better", 0, 0},
+        {"flips", OPTION_FLAG, &flips, NULL,
+         "mean of the four flips: slower, a little better (the standard of a run with eval.flips)", 0, 0},
         {"memory", OPTION_INTEGER, &memory_mib, "MIB",
          "models of vessels: at most this much memory for the network, by smaller windows (default: no limit)", 1,
          1 << 20},
@@ -299,7 +301,7 @@ fv_status command_predict(int argc, char **argv) {
         "<name>_overlay.png, <name>_panel.png and <name>.json with vertical, horizontal and area cup-to-disc ratio.\n"
         "For a model of vessels also <name>_measures.png, density, length, width and branchings in the JSON, and "
         "measures.csv of all photographs.\n"
-        "Of a run folder the best weights are used.",
+        "Of a run folder the best weights are used, and flips where it has eval.flips.",
         "  fovea predict runs/od_oc/best.safetensors photo.jpg --out results\n"
         "  fovea predict runs/od_oc photos/ more/eye7.tif --out results --flips",
         options,

@@ -114,6 +114,7 @@ static void print_row(FILE *stream, const measured_set *set, const fv_model_spec
             score[FV_SCORE_SPECIFICITY].mean);
     const fv_agreement *density = &set->evaluation.density;
     bool vessel = strcmp(spec->class_names[c], "vessel") == 0;
+    if (vessel) fprintf(stream, "  %.4f", score[FV_SCORE_CLDICE].mean);
     if (vessel && isfinite(density->ccc)) fprintf(stream, "  %.3f", density->ccc);
     if (vessel && !isfinite(density->ccc)) fprintf(stream, "      -");
     if (vessel && isfinite(density->relative_bias)) fprintf(stream, "  %+.1f %%", 100 * density->relative_bias);
@@ -122,7 +123,7 @@ static void print_row(FILE *stream, const measured_set *set, const fv_model_spec
 
 static void print_sets(FILE *stream, const measured_sets *sets, const fv_model_spec *spec, const char *title) {
     fprintf(stream, "%s\n  set          split    n  class   Dice   95 %% interval     AUC     sens.   spec.", title);
-    fprintf(stream, "%s\n", fv_model_class(spec, "vessel") >= 0 ? "   density ccc, bias" : "");
+    fprintf(stream, "%s\n", fv_model_class(spec, "vessel") >= 0 ? "   clDice  density ccc, bias" : "");
     for (int i = 0; i < sets->count; i++)
         for (int c = 0; c < spec->classes; c++) print_row(stream, &sets->list[i], spec, c);
 }

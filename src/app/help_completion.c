@@ -1,10 +1,13 @@
 /* Completion of command lines for three shells. Options that take a number are completed by nothing, those of a few
-   words ("train|val") by these, all others and the words that are no options by names of files. */
+   words ("train|val") by these, all others by names of files; so are words that are no options, and by keys of settings
+   where the command takes such. */
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "help.h"
+#include "run_setup.h"
 
 /* Whether the value is one of a few words. */
 static bool is_choice(const option_spec *o) {
@@ -31,6 +34,20 @@ static void put_quoted(const char *text, const char *special) {
     }
 }
 
+static bool takes_keys(const command_line *line) {
+    return strstr(line->usage, "section.key=value") != NULL;
+}
+
+/* "run.name= model.width= ..." */
+static void put_keys(void) {
+    char *text = run_settings_standard(), *rest = NULL, section[64] = "";
+    for (char *line = text ? strtok_r(text, "\n", &rest) : NULL; line; line = strtok_r(NULL, "\n", &rest)) {
+        if (sscanf(line, "[%63[^]]", section) == 1) continue;
+        printf("%s.%.*s= ", section, (int)strcspn(line, " ="), line);
+    }
+    free(text);
+}
+
 static void put_commands(const char *before, const char *after) {
     for (const command *c = command_list(); c->name; c++) printf("%s%s%s", before, c->name, after);
 }
@@ -41,7 +58,7 @@ static void bash_options(void *context, const command_line *line) {
     (void)context;
     printf("    '%s')\n        options='", line->command);
     for (int i = 0; i < options_count(line); i++) printf("--%s ", options_at(line, i)->name);
-    fputs("'\n        case $before in\n", stdout);
+    printf("'%s\n        case $before in\n", takes_keys(line) ? " kind=keys" : "");
     for (int i = 0; i < options_count(line); i++) {
         const option_spec *o = options_at(line, i);
         if (o->kind == OPTION_FLAG) continue;
@@ -70,8 +87,10 @@ void help_bash(void) {
     fputs("# Completion of fovea's command lines in bash; made by: fovea help --completion bash\n"
           "_fovea() {\n"
           "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]}\n"
-          "    local options= words= kind=\n"
-          "    COMPREPLY=()\n"
+          "    local options= words= kind= keys='",
+          stdout);
+    put_keys();
+    fputs("'\n    COMPREPLY=()\n"
           "    [ $COMP_CWORD -eq 1 ] && words='",
           stdout);
     put_commands("", " ");
@@ -86,8 +105,11 @@ void help_bash(void) {
           "        COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
           "    elif [ \"$kind\" = number ]; then\n"
           "        compopt +o default 2>/dev/null\n"
-          "    elif [ -z \"$kind\" ] && [[ $word == -* ]]; then\n"
+          "    elif [ \"$kind\" != file ] && [[ $word == -* ]]; then\n"
           "        COMPREPLY=($(compgen -W \"$options\" -- \"$word\"))\n"
+          "    elif [ \"$kind\" = keys ] && [ -n \"$word\" ]; then\n"
+          "        COMPREPLY=($(compgen -W \"$keys\" -- \"$word\"))\n"
+          "        compopt -o nospace 2>/dev/null\n"
           "    fi\n"
           "}\n"
           "complete -o default -F _fovea fovea\n",
@@ -117,7 +139,8 @@ static void zsh_options(void *context, const command_line *line) {
         }
         putchar('\'');
     }
-    fputs(" \\\n        '*:file:_files' ;;\n", stdout);
+    fputs(takes_keys(line) ? " \\\n        '*:file or key:_fovea_words' ;;\n" : " \\\n        '*:file:_files' ;;\n",
+          stdout);
 }
 
 /* A list that _describe takes. */
@@ -133,6 +156,10 @@ static void zsh_list(const char *name, const command *list) {
 
 void help_zsh(void) {
     fputs("#compdef fovea\n# Completion of fovea's command lines in zsh; made by: fovea help --completion zsh\n"
+          "_fovea_words() {\n    local -a keys=(",
+          stdout);
+    put_keys();
+    fputs(")\n    _alternative 'keys:key:compadd -S \"\" -a keys' 'files:file:_files'\n}\n"
           "_fovea() {\n",
           stdout);
     zsh_list("commands", command_list());
@@ -166,6 +193,12 @@ static void fish_condition(const char *words) {
 
 static void fish_options(void *context, const command_line *line) {
     (void)context;
+    if (takes_keys(line)) {
+        fish_condition(line->command);
+        fputs(" -a '", stdout);
+        put_keys();
+        fputs("' -d key\n", stdout);
+    }
     for (int i = 0; i < options_count(line); i++) {
         const option_spec *o = options_at(line, i);
         fish_condition(line->command);

@@ -44,28 +44,39 @@ static fv_status add_folder(photo_list *list, const char *folder) {
     return status;
 }
 
-static int by_stem(const void *a, const void *b) {
+static int compare_stems(const void *a, const void *b) {
     char x[256], y[256];
     fv_path_stem(*(char *const *)a, x, sizeof x);
     fv_path_stem(*(char *const *)b, y, sizeof y);
     return strcmp(x, y);
 }
 
-static fv_status check_names(const photo_list *list) {
-    char **sorted = malloc((size_t)list->count * sizeof *sorted);
-    if (!sorted) return fv_fail_memory("a list of photographs", (size_t)list->count * sizeof *sorted);
-    memcpy(sorted, list->paths, (size_t)list->count * sizeof *sorted);
-    qsort(sorted, (size_t)list->count, sizeof *sorted, by_stem);
-    fv_status status = FV_OK;
-    for (int i = 1; i < list->count && status == FV_OK; i++)
+static fv_status sort_by_stem(photo_list *list) {
+    size_t bytes = (size_t)list->count * sizeof *list->by_stem;
+    char **sorted = list->by_stem = malloc(bytes);
+    if (!sorted) return fv_fail_memory("a list of photographs", bytes);
+    memcpy(sorted, list->paths, bytes);
+    qsort(sorted, (size_t)list->count, sizeof *sorted, compare_stems);
+    for (int i = 1; i < list->count; i++) {
         if (strcmp(sorted[i - 1], sorted[i]) == 0)
-            status = fv_fail(FV_BAD_INPUT, "%s is named twice; name it once", sorted[i]);
-        else if (by_stem(&sorted[i - 1], &sorted[i]) == 0)
-            status = fv_fail(FV_BAD_INPUT,
-                             "%s and %s would write results of the same name; predict them into different folders",
-                             sorted[i - 1], sorted[i]);
-    free(sorted);
-    return status;
+            return fv_fail(FV_BAD_INPUT, "%s is named twice; name it once", sorted[i]);
+        if (compare_stems(&sorted[i - 1], &sorted[i]) == 0)
+            return fv_fail(FV_BAD_INPUT,
+                           "%s and %s would write results of the same name; predict them into different folders",
+                           sorted[i - 1], sorted[i]);
+    }
+    return FV_OK;
+}
+
+static int compare_to_stem(const void *stem, const void *path) {
+    char other[256];
+    fv_path_stem(*(char *const *)path, other, sizeof other);
+    return strcmp(stem, other);
+}
+
+const char *photo_list_find(const photo_list *list, const char *stem) {
+    char **found = bsearch(stem, list->by_stem, (size_t)list->count, sizeof *list->by_stem, compare_to_stem);
+    return found ? *found : NULL;
 }
 
 static fv_status fill(char *const *words, int word_count, photo_list *list) {
@@ -77,7 +88,7 @@ static fv_status fill(char *const *words, int word_count, photo_list *list) {
         else
             return fv_fail(FV_BAD_INPUT, "%s: there is no such photograph or folder", words[i]);
     }
-    return check_names(list);
+    return sort_by_stem(list);
 }
 
 fv_status photo_list_make(char *const *words, int word_count, photo_list *list) {
@@ -109,5 +120,6 @@ fv_status photo_list_check_out(const photo_list *list, const char *out) {
 void photo_list_free(photo_list *list) {
     for (int i = 0; i < list->count; i++) free(list->paths[i]);
     free(list->paths);
+    free(list->by_stem);
     *list = (photo_list){0};
 }

@@ -106,6 +106,29 @@ fv_status run_settings_read(const char *config_path, char *const *overrides, int
     return status;
 }
 
+char *run_settings_standard(void) {
+    run_setup setup = {0};
+    phantom_set set;
+    fv_status status = read_settings(NULL, NULL, 0, &setup);
+    if (status == FV_OK) status = phantoms_from_config(setup.config, &set);
+    char *text = status == FV_OK ? fv_config_resolved(setup.config) : NULL;
+    run_setup_free(&setup);
+    return text;
+}
+
+fv_status run_flips(const char *word, bool *flips) {
+    char path[FV_PATH_MAX];
+    fv_config *config;
+    if (!fv_folder_exists(word)) return FV_OK;
+    FV_TRY(fv_path_join(path, word, "config.ini"));
+    if (!fv_file_exists(path)) return FV_OK; /* a folder with nothing but a model */
+    FV_TRY(fv_config_read(path, &config));
+    *flips |= fv_config_flag(config, "eval", "flips", false);
+    fv_status status = fv_config_check(config);
+    fv_config_free(config);
+    return status;
+}
+
 fv_status run_model_path(const char *word, char model_path[FV_PATH_MAX]) {
     if (!fv_folder_exists(word)) return fv_path_join(model_path, "", word);
     FV_TRY(fv_path_join(model_path, word, "best.safetensors"));

@@ -22,6 +22,13 @@ void run_setup_free(run_setup *setup);
 fv_status run_settings_read(const char *config_path, char *const *overrides, int override_count,
                             fv_train_settings *settings);
 
+/* Test-time flips: of a run folder also where its eval.flips says so; of a model file only when *flips is set. Eval and
+   predict share the rule, so that what is measured is what a user gets. */
+fv_status run_flips(const char *word, bool *flips);
+
+/* INI text of all settings and their standards, as of an empty file; NULL without memory. Free with free(). */
+char *run_settings_standard(void);
+
 /* The model that a word of the command line names: the best weights of a run folder, or a file. */
 fv_status run_model_path(const char *word, char model_path[FV_PATH_MAX]);
 

@@ -18,9 +18,20 @@ typedef struct ticket {
     uint64_t key;
     const char *person; /* tells patients of equal keys apart */
     int record;
-    int group; /* number of the record's group */
-    bool seen; /* moved, or found not to fit */
+    int next; /* of a patient's first row: that of the next patient of the group; -1 after the last */
 } ticket;
+
+/* The patients of a group that may still move, in the order of tickets. */
+typedef struct queue {
+    const char *group;
+    int first, last; /* first rows of patients; first -1 when none is left */
+    int moved;       /* rows */
+} queue;
+
+typedef struct queues {
+    queue *list;
+    int count;
+} queues;
 
 static uint64_t hash_text(uint64_t hash, const char *text) {
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) hash = (hash ^ *c) * 0x100000001b3u;
@@ -55,12 +66,6 @@ static int make_tickets(const fv_manifest *manifest, int first, uint64_t seed, t
     for (int i = first; i < manifest->count; i++)
         if (manifest->records[i].split == FV_SPLIT_TRAIN) tickets[count++] = make_ticket(manifest, i, seed);
     qsort(tickets, (size_t)count, sizeof *tickets, compare_tickets);
-    for (int i = 0; i < count; i++) { /* a group has the number of its first ticket */
-        const char *name = manifest->records[tickets[i].record].group;
-        int same = 0;
-        while (strcmp(manifest->records[tickets[same].record].group, name) != 0) same++;
-        tickets[i].group = same;
-    }
     return count;
 }
 
@@ -71,29 +76,50 @@ static int patient_end(const ticket *tickets, int count, int begin) {
     return end;
 }
 
-/* First row of the next patient that may move, -1 when there is none: of the groups with the fewest rows moved. */
-static int next_patient(const ticket *tickets, int count, const int *moved_of_group) {
-    int best = -1;
+static queue *queue_of(queues *all, const char *group) {
+    for (int i = 0; i < all->count; i++)
+        if (strcmp(all->list[i].group, group) == 0) return &all->list[i];
+    all->list[all->count] = (queue){.group = group, .first = -1};
+    return &all->list[all->count++];
+}
+
+/* Each patient behind those of the group of its first row. */
+static void fill_queues(const fv_manifest *manifest, ticket *tickets, int count, queues *all) {
     for (int begin = 0; begin < count; begin = patient_end(tickets, count, begin)) {
-        int moved = moved_of_group[tickets[begin].group];
-        if (!tickets[begin].seen && (best < 0 || moved < moved_of_group[tickets[best].group])) best = begin;
+        queue *q = queue_of(all, manifest->records[tickets[begin].record].group);
+        tickets[begin].next = -1;
+        if (q->first < 0)
+            q->first = begin;
+        else
+            tickets[q->last].next = begin;
+        q->last = begin;
+    }
+}
+
+/* The group whose turn it is: of those with the fewest rows moved the one whose patient comes first; NULL when no
+   patient is left. */
+static queue *next_queue(const queues *all) {
+    queue *best = NULL;
+    for (queue *q = all->list; q < all->list + all->count; q++) {
+        if (q->first < 0) continue;
+        if (!best || q->moved < best->moved || (q->moved == best->moved && q->first < best->first)) best = q;
     }
     return best;
 }
 
 /* Moves about `wanted` of the tickets' rows to `split`; see fv_manifest_split(). */
-static void move_tickets(fv_manifest *manifest, ticket *tickets, int count, int *moved_of_group, int wanted,
+static void move_tickets(fv_manifest *manifest, const ticket *tickets, int count, queues *all, int wanted,
                          fv_split split) {
     int moved = 0;
     while (moved < wanted) {
-        int begin = next_patient(tickets, count, moved_of_group);
-        if (begin < 0) return;
-        int end = patient_end(tickets, count, begin);
+        queue *q = next_queue(all);
+        if (!q) return;
+        int begin = q->first, end = patient_end(tickets, count, begin);
         bool fits = moved + end - begin <= wanted || moved == 0;
-        tickets[begin].seen = true;
+        q->first = tickets[begin].next;
         if (!fits || end - begin == count) continue; /* the last patient stays in train */
         for (int i = begin; i < end; i++) manifest->records[tickets[i].record].split = split;
-        moved_of_group[tickets[begin].group] += end - begin;
+        q->moved += end - begin;
         moved += end - begin;
     }
 }
@@ -102,14 +128,15 @@ static void move_tickets(fv_manifest *manifest, ticket *tickets, int count, int 
 static fv_status move_rows(fv_manifest *manifest, int first, int wanted, fv_split split, uint64_t seed) {
     size_t rows = (size_t)(manifest->count - first);
     ticket *tickets = fv_allocate(rows, sizeof *tickets, "the split of a set");
-    int *moved_of_group = fv_allocate(rows, sizeof *moved_of_group, "the split of a set");
-    fv_status status = tickets && moved_of_group ? FV_OK : FV_NO_RESOURCE;
+    queues all = {.list = fv_allocate(rows, sizeof *all.list, "the split of a set")};
+    fv_status status = tickets && all.list ? FV_OK : FV_NO_RESOURCE;
     if (status == FV_OK) {
         int count = make_tickets(manifest, first, seed, tickets);
-        move_tickets(manifest, tickets, count, moved_of_group, wanted, split);
+        fill_queues(manifest, tickets, count, &all);
+        move_tickets(manifest, tickets, count, &all, wanted, split);
     }
     free(tickets);
-    free(moved_of_group);
+    free(all.list);
     return status;
 }
 

@@ -209,6 +209,14 @@ static row_of_windows row_make(int length, int side) {
     return row;
 }
 
+/* The least side, a multiple of `step`, of as many windows along `length` as of `side`: the overlap is a quarter then,
+   and no pixel is computed oftener than that takes. */
+static int least_side(int length, int side, int step) {
+    int count = row_make(length, side).count, least = side;
+    while (least > step && least - step >= LEAST_WINDOW && row_make(length, least - step).count == count) least -= step;
+    return least;
+}
+
 static int window_begin(const row_of_windows *row, int i) {
     return row->count == 1 ? 0 : (int)((int64_t)(row->length - row->side) * i / (row->count - 1));
 }
@@ -229,7 +237,8 @@ static void sum_weights(const row_of_windows *row, float *sums) {
     }
 }
 
-/* Sides of the windows: the tile's, or what holds the whole image, halved until the plan fits into the memory. */
+/* Sides of the windows: at most the tile's, or what holds the whole image, halved until the plan fits into the memory;
+   then as small as their number allows. */
 static fv_status choose_windows(fv_predictor *p, const fv_image *image, row_of_windows *down, row_of_windows *across) {
     int step = fv_model_step(p->spec), tile = p->spec->preprocess.tile;
     int height = round_up(image->height, step), width = round_up(image->width, step);
@@ -245,6 +254,8 @@ static fv_status choose_windows(fv_predictor *p, const fv_image *image, row_of_w
                            width, height, (double)bytes / (1 << 20), (double)p->memory / (1 << 20));
         *longer = round_up(*longer / 2, step);
     }
+    height = least_side(image->height, height, step);
+    width = least_side(image->width, width, step);
     *down = row_make(image->height, height);
     *across = row_make(image->width, width);
     return plan_for(p, height, width);

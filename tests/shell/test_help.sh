@@ -69,6 +69,10 @@ bash_completes() {
     expect "$(complete_words fovea predict model --out -)" "" # a file
     expect "$(complete_words fovea help ins)" "inspect"
     expect "$(complete_words fovea help --completion f)" "fish"
+    expect "$(complete_words fovea train file.ini model.wid)" "model.width="
+    expect "$(complete_words fovea data check file.ini optimizer.rat)" "optimizer.rate="
+    expect "$(complete_words fovea inspect file.ini --ba)" "--batch"
+    expect "$(complete_words fovea predict model model.wid)" "" # takes no keys
     expect "$(bash --norc -c '. "$0"; complete -p fovea' "$scratch/completion.bash")" "complete -o default -F _fovea fovea"
 }
 
@@ -77,6 +81,17 @@ bash_completes_files() {
     mkdir "$scratch/files" && cd "$scratch/files" && touch photograph.jpg || exit 1
     printf '. ../completion.bash\nPS1=\nset -o emacs\nfovea() { echo "given: $*"; }\nfovea predict model phot\t--ou\tresults\nexit\n' |
         INPUTRC=/dev/null TERM=dumb bash --norc --noprofile -i 2>/dev/null | grep -q 'given: predict model photograph.jpg --out results'
+}
+
+# Those of a real configuration are among those offered, and fovea takes all that are offered.
+keys_are_those_of_settings() {
+    sed -n "s/.* keys='\(.*\)'$/\1/p" "$scratch/completion.bash" | tr ' ' '\n' | grep . | sort >"$scratch/offered"
+    [ "$(wc -l <"$scratch/offered")" -gt 60 ] || exit 1
+    sed -n 's/^\[\(.*\)\]$/\1/p; s/^\([a-z_]*\) = .*/\1=/p' configs/od_oc.ini | awk '/=/ { print section "." $0; next } { section = $0 }' | sort >"$scratch/used"
+    [ "$(wc -l <"$scratch/used")" -gt 5 ] || exit 1
+    expect "$(comm -13 "$scratch/offered" "$scratch/used")" ""
+    grep -qx 'model.network=' "$scratch/offered" || exit 1
+    grep -q "model.network= " "$scratch/completion.zsh" && grep -q "seen_subcommand_from train' -a '.*model.network= " "$scratch/completion.fish"
 }
 
 groff_has_no_warnings() {
@@ -104,7 +119,7 @@ wrong_words() {
     expect "$("$fovea" help)" "$("$fovea" --help)"
 }
 
-for name in all_commands_are_found every_option_is_in_the_manual every_option_is_in_the_completions bash_completes bash_completes_files wrong_words; do
+for name in all_commands_are_found every_option_is_in_the_manual every_option_is_in_the_completions bash_completes bash_completes_files keys_are_those_of_settings wrong_words; do
     check $name
 done
 if_there() {

@@ -46,24 +46,18 @@ def there(run):
     return model_of(run).is_file()
 
 
-def flips(run):
-    """--flips when the run's own evaluation has them."""
-    section = re.search(r"^\[eval\]$(.*?)(?=^\[|\Z)", (RUNS / run / "config.ini").read_text(), re.S | re.M)
-    return ["--flips"] if section and re.search(r"^flips\s*=\s*(yes|true|on|1)\s*$", section[1], re.M) else []
-
-
 def fovea(*words):
     print("fovea", *words, file=sys.stderr)
     return subprocess.run([FOVEA, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def evaluate(run, name, *words):
-    """An evaluation of the run and its folder; made unless there is one newer than model and program."""
+    """An evaluation of the run and its folder; made unless there is one newer than model and program. On several sets that of the model file: without flips."""
     folder = WORK / run / name
     done = folder / ("sets.json" if "--on" in words else "evaluation.json")
     newest = max(path.stat().st_mtime for path in (model_of(run), Path(FOVEA)))
     if not done.is_file() or done.stat().st_mtime < newest:
-        fovea("eval", RUNS / run, *words, "--out", folder, "--quiet")
+        fovea("eval", model_of(run) if "--on" in words else RUNS / run, *words, "--out", folder, "--quiet")
     return json.loads(done.read_text()), folder
 
 
@@ -98,7 +92,7 @@ def own_test_by_set(run):
         found = [s for s in SETS if s.startswith(name) or name.startswith(s)]
         if found:
             figures[found[0]] = evaluate(run, f"test_{found[0]}", "--manifest", subset(run, found[0], wanted), "--root", DATA / found[0], "--split",
-                                         "all", "--fov-degrees", DEGREES[found[0]], *flips(run))[0]
+                                         "all", "--fov-degrees", DEGREES[found[0]])[0]
     return figures
 
 

@@ -198,6 +198,9 @@ static void several_sets_in_one_go(void **state) {
                                          "cross.json", "--quiet", "--threads", "1");
     command_expect_good(result);
     assert_non_null(strstr(result->out, "\n  other "));
+    assert_non_null(strstr(result->out,
+                           "  set          split    n  class   Dice   95 % interval     AUC     sens.   spec.   "
+                           "clDice  density ccc, bias\n"));
     size_t bytes;
     char *text = command_file("cross.json", &bytes);
     cJSON *root = parse(text), *sets = cJSON_GetObjectItemCaseSensitive(root, "sets");
@@ -216,6 +219,9 @@ static void several_sets_in_one_go(void **state) {
     assert_int_equal(command_count("cross/other"), 3);
     text = command_file("cross/sets.csv", &bytes);
     assert_non_null(strstr(text, "\nother,test,vessel,1,"));
+    const char *columns = "set,split,class,n,dice,iou,precision,recall,specificity,accuracy,cldice,auc,dice_lo,dice_hi,"
+                          "pooled_auc,density_ccc,density_relative_bias\n";
+    assert_memory_equal(text, columns, strlen(columns));
     free(text);
     result = FOVEA("eval", "run", "--on", "other", "--split", "all", "--quiet", "--threads", "1");
     command_expect_good(result);
@@ -238,6 +244,47 @@ static void the_angle_of_the_camera_sets_the_scale(void **state) {
     command_expect_good(result);
     assert_string_not_equal(strstr(result->out, "phantoms_12"), plain);
     free(plain);
+}
+
+/* ---- flips ---- */
+
+static double dice_of(const char *const *words, const char *path) {
+    const command_result *result = command_run(words);
+    command_expect_good(result);
+    cJSON *root = parse(result->out);
+    double dice = number_at(root, path);
+    cJSON_Delete(root);
+    return dice;
+}
+
+#define DICE(path, ...) dice_of((const char *const[]){"eval", __VA_ARGS__, "--json", "-", "--quiet", NULL}, path)
+
+/* eval.flips of a run holds for its own photographs, tables, sets and predictions; not for its model file. */
+static void a_run_with_flips_has_them_everywhere(void **state) {
+    (void)state;
+    const char *on_set = "sets.phantoms_12_1_96.figures.classes.vessel.dice.mean",
+               *on_table = "classes.vessel.dice.mean";
+    command_expect_good(FOVEA(TRAIN, "run.dir=flipped", "eval.flips=yes"));
+    double own = DICE(on_table, "flipped", "--split", "test");
+    double plain = DICE(on_set, "flipped/best.safetensors", "--on", PHANTOMS);
+    assert_true(own != plain);
+    assert_true(DICE(on_set, "flipped", "--on", PHANTOMS) == own);
+    assert_true(DICE(on_set, "flipped/best.safetensors", "--on", PHANTOMS, "--flips") == own);
+    assert_true(DICE(on_table, "flipped", "--manifest", PHANTOMS "/index.csv", "--split", "test") == own);
+    const char *photo = PHANTOMS "/images/0011.png";
+    command_expect_good(FOVEA("predict", "flipped", photo, "--out", "by_run", "--quiet"));
+    command_expect_good(FOVEA("predict", "flipped/best.safetensors", photo, "--out", "by_flips", "--flips", "--quiet"));
+    command_expect_good(FOVEA("predict", "flipped/best.safetensors", photo, "--out", "by_model", "--quiet"));
+    command_expect_same_file("by_run/0011_vessel.png", "by_flips/0011_vessel.png");
+    size_t bytes[2];
+    char *masks[2] = {command_file("by_run/0011_vessel.png", &bytes[0]),
+                      command_file("by_model/0011_vessel.png", &bytes[1])};
+    assert_true(bytes[0] != bytes[1] || memcmp(masks[0], masks[1], bytes[0]) != 0);
+    free(masks[0]);
+    free(masks[1]);
+    command_write_text("flipped/config.ini", "[eval]\nflips = perhaps\n");
+    EXPECT_COMPLAINT(FOVEA("predict", "flipped", photo, "--out", "x", "--quiet"), 2, "config.ini", "flips", "perhaps");
+    assert_false(command_exists("x"));
 }
 
 /* ---- bad input ---- */
@@ -279,6 +326,7 @@ int main(void) {
         cmocka_unit_test(a_second_reader_stands_beside_the_model),
         cmocka_unit_test(several_sets_in_one_go),
         cmocka_unit_test(the_angle_of_the_camera_sets_the_scale),
+        cmocka_unit_test(a_run_with_flips_has_them_everywhere),
         cmocka_unit_test(what_is_wrong_is_told),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);

@@ -1,11 +1,13 @@
 /* fovea measure as a user runs it, and the vessel measures of fovea predict. */
 #include <math.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -17,7 +19,7 @@
 #include "temporary.h"
 #include "vessel_shapes.h"
 
-static void write(fv_image *mask, const char *name) {
+static void save(fv_image *mask, const char *name) {
     assert_int_equal(fv_image_write_png(mask, temporary_path(name)), FV_OK);
     fv_image_free(mask);
 }
@@ -25,7 +27,7 @@ static void write(fv_image *mask, const char *name) {
 static void write_disc(const char *name, double x, double y, double radius) {
     fv_image mask = shape_blank(200);
     for (int i = 0; i < 200 * 200; i++) mask.data[i] = hypot(i % 200 - x, i / 200 - y) <= radius ? 255 : 0;
-    write(&mask, name);
+    save(&mask, name);
 }
 
 /* Two photographs: a horizontal bar of 5 px, and nothing. */
@@ -39,9 +41,9 @@ static int setup(void **state) {
     assert_int_equal(fv_folder_make(temporary_path("od")), FV_OK);
     fv_image bar = shape_blank(200), empty = shape_blank(200), small = shape_blank(50);
     shape_bar(&bar, 20, 100, 180, 100, 5);
-    write(&bar, "bv/bar.png");
-    write(&empty, "bv/empty.png");
-    write(&small, "small.png");
+    save(&bar, "bv/bar.png");
+    save(&empty, "bv/empty.png");
+    save(&small, "small.png");
     write_disc("fov/bar.png", 100, 100, 95);
     write_disc("fov/empty.png", 100, 100, 95);
     write_disc("od/bar.png", 100, 100, 10);
@@ -125,6 +127,39 @@ static void complaints(void **state) {
     EXPECT_COMPLAINT(FOVEA("measure", "bv/bar.png", "--axial-length", "24"), 2, "--fov-degrees");
     EXPECT_COMPLAINT(FOVEA("measure", "bv/bar.png", "--um-per-px", "0"), 2, "above 0");
     EXPECT_COMPLAINT(FOVEA("measure", "bv/bar.png", "--out", "bv"), 2, "--out bv");
+    EXPECT_COMPLAINT(FOVEA("measure", "bv/bar.png", "--csv", "-", "--json", "-"), 2, "--csv - and --json -",
+                     "standard output");
+    assert_int_equal(fv_folder_make(temporary_path("bare")), FV_OK);
+    EXPECT_COMPLAINT(FOVEA("measure", "bv", "--disc", "bare", "--out", "none"), 2, "the folder bare has no");
+    assert_false(command_exists("none"));
+}
+
+/* Ctrl-C: what was measured so far is kept. */
+static void interrupted(void **state) {
+    (void)state;
+    assert_int_equal(fv_folder_make(temporary_path("many")), FV_OK);
+    for (int i = 0; i < 60; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "many/%02d.png", i);
+        command_copy("bv/bar.png", name);
+    }
+    pid_t pid = command_start((const char *const[]){"measure", "many", "--out", "part", "--json", "part.json",
+                                                    "--threads", "1", "--quiet", NULL});
+    struct timespec nap = {.tv_nsec = 1000000};
+    for (int i = 0; i < 60000 && !command_exists("part/01_measures.png"); i++) nanosleep(&nap, NULL);
+    kill(pid, SIGINT);
+    assert_int_equal(command_wait(pid)->code, 130);
+    fv_csv table = read_table("part/measures.csv");
+    assert_true(table.rows >= 2 && table.rows < 60);
+    assert_int_equal(command_count("part"), table.rows + 1); /* a picture a row, and the table */
+    assert_string_equal(cell(&table, 1, "name"), "01");
+    size_t bytes;
+    char *text = command_file("part.json", &bytes);
+    cJSON *root = cJSON_Parse(text);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(root, "photographs")), table.rows);
+    cJSON_Delete(root);
+    free(text);
+    fv_csv_free(&table);
 }
 
 /* A model of vessels and disc: the same table from photographs. */
@@ -150,8 +185,8 @@ static void of_a_prediction(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folders),    cmocka_unit_test(plain),           cmocka_unit_test(scale_from_the_field),
-        cmocka_unit_test(complaints), cmocka_unit_test(of_a_prediction),
+        cmocka_unit_test(folders),    cmocka_unit_test(plain),       cmocka_unit_test(scale_from_the_field),
+        cmocka_unit_test(complaints), cmocka_unit_test(interrupted), cmocka_unit_test(of_a_prediction),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);
 }

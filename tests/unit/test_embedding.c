@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cjson/cJSON.h>
 #include <cmocka.h>
@@ -280,6 +282,27 @@ static void their_number_may_change_between_calls(void **state) {
     fv_threads_set(0);
 }
 
+/* Its workers are not the child's: that computes all the same, to the same bits. */
+static void a_child_of_fork_analyses_too(void **state) {
+    (void)state;
+    fv_threads_set(4);
+    fv_analyser *analyser = open_model(VESSELS);
+    fv_analysis *expected = analyse(analyser);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        fv_analysis *own = analyse(analyser);
+        _exit(memcmp(fv_analysis_mask(own, "vessel"), fv_analysis_mask(expected, "vessel"), pixels()) == 0 ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    fv_analysis_free(expected);
+    fv_analyser_close(analyser);
+    fv_threads_set(0);
+}
+
 /* ---- errors ---- */
 
 static void expect_error(fv_status status, const char *sentence) {
@@ -333,6 +356,7 @@ int main(void) {
         cmocka_unit_test(masks_are_probabilities_at_the_threshold),
         cmocka_unit_test(analysers_in_threads_of_their_own),
         cmocka_unit_test(their_number_may_change_between_calls),
+        cmocka_unit_test(a_child_of_fork_analyses_too),
         cmocka_unit_test(wrong_models),
         cmocka_unit_test(wrong_pixels_and_classes),
     };

@@ -280,6 +280,31 @@ static void damaged_weights_are_told(void **state) {
     fv_model_free(model);
 }
 
+/* Two windows of 128 px hold 144 px; so do two of 96, which are all that is computed. */
+static void windows_are_as_small_as_their_number_allows(void **state) {
+    (void)state;
+    fv_model_spec wide = window_spec(128), narrow = window_spec(96);
+    fv_model *models[2] = {make(&wide, 4), make(&narrow, 4)};
+    fv_work work = grainy_work(144, 96);
+    float *first = calloc(144 * 96, sizeof *first);
+    size_t bytes[2];
+    assert_non_null(first);
+    for (int i = 0; i < 2; i++) {
+        fv_predictor *predictor;
+        fv_probability_map map;
+        assert_int_equal(fv_predictor_make(models[i], &predictor), FV_OK);
+        assert_int_equal(fv_predict_work(predictor, &work, &map), FV_OK);
+        bytes[i] = fv_predictor_bytes(predictor);
+        if (i == 0) memcpy(first, map.data, 144 * 96 * sizeof *first);
+        if (i == 1) assert_memory_equal(first, map.data, 144 * 96 * sizeof *first);
+        fv_predictor_free(predictor);
+        fv_model_free(models[i]);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    free(first);
+    fv_work_free(&work);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_land_where_the_photograph_lies),
@@ -289,6 +314,7 @@ int main(void) {
         cmocka_unit_test(too_little_memory_is_told),
         cmocka_unit_test(nothing_is_found_outside_the_field),
         cmocka_unit_test(damaged_weights_are_told),
+        cmocka_unit_test(windows_are_as_small_as_their_number_allows),
     };
     return cmocka_run_group_tests_name("predict", tests, NULL, NULL);
 }

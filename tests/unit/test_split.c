@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "data_samples.h"
 #include "fovea/base/log.h"
@@ -223,6 +224,37 @@ static void does_not_empty_train(void **state) {
     fv_manifest_free(&manifest);
 }
 
+/* Validation is taken from what the test split leaves: 6 of 10 rows, of which one must stay in train. */
+static void validation_may_not_take_what_the_test_split_leaves(void **state) {
+    (void)state;
+    fv_split_settings settings = standard;
+    settings.test_count = 4;
+    settings.val_count = 6;
+    fv_manifest manifest = make_records(10, 1, FV_SPLIT_NONE, false);
+    assert_int_equal(fv_manifest_split(&manifest, 0, &settings), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "val_count = 6 rows can't be moved to validation: train has 6 annotated rows"));
+    fv_manifest_free(&manifest);
+    manifest = make_records(10, 1, FV_SPLIT_NONE, false);
+    settings.val_count = 5;
+    split(&manifest, settings);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 4);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_VAL), 5);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TRAIN), 1);
+    fv_manifest_free(&manifest);
+}
+
+/* Its time grows with the rows, not with their square: that would be half a minute here. */
+static void a_large_set_takes_no_time(void **state) {
+    (void)state;
+    fv_manifest manifest = make_records(200000, 2, FV_SPLIT_NONE, false);
+    name_groups(&manifest);
+    clock_t begin = clock();
+    split(&manifest, standard);
+    assert_true((double)(clock() - begin) / CLOCKS_PER_SEC < 5);
+    assert_int_equal(count_of(&manifest, FV_SPLIT_TEST), 30000);
+    fv_manifest_free(&manifest);
+}
+
 int main(void) {
     fv_log_set_quiet(true);
     const struct CMUnitTest tests[] = {
@@ -236,6 +268,8 @@ int main(void) {
         cmocka_unit_test(keeps_no_test_rows_of_a_train_column),
         cmocka_unit_test(leaves_out_what_is_not_annotated),
         cmocka_unit_test(does_not_empty_train),
+        cmocka_unit_test(validation_may_not_take_what_the_test_split_leaves),
+        cmocka_unit_test(a_large_set_takes_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,8 +34,9 @@ typedef struct fv_probability_map {
 /* Probabilities of a photograph; `fov` is its field of view where it is known, NULL lets it be found when the model
    needs it.
 
-   A model of windows is run on windows of its tile's side (or, with tile 0, one that holds all), in rows and columns
-   spread evenly so that neighbours overlap by a quarter at least. Where they do, the mean is taken with weights that
+   A model of windows is run on windows of at most its tile's side (or, with tile 0, one that holds all), in rows and
+   columns spread evenly so that neighbours overlap by a quarter at least; they are made as small as their number
+   allows, in steps of fv_model_step(). Where they overlap, the mean is taken with weights that
    fall smoothly to each window's rim (a squared sine over the overlap). Pixels outside the field
    get 0 where the fit or a step of enhancement looks at it. */
 fv_status fv_predict_photo(fv_predictor *predictor, const fv_image *photo, const fv_image *fov,
