@@ -44,6 +44,12 @@ static fv_status leaving_reader(const void *data, size_t bytes, fv_foreign *file
     _exit(9);
 }
 
+static fv_status endless_reader(const void *data, size_t bytes, fv_foreign *file) {
+    (void)data, (void)bytes, (void)file;
+    for (volatile unsigned i = 0;; i++) {
+    }
+}
+
 /* Succeeds if it gets at a file. */
 static fv_status curious_reader(const void *data, size_t bytes, fv_foreign *file) {
     (void)bytes;
@@ -82,6 +88,7 @@ static void failures_stay_there(void **state) {
     expect_sentence(refusing_reader, "xyz", "the.file has 3 bytes of nonsense");
     expect_sentence(crashing_reader, "", "the.file is damaged, and libtest broke down over it (signal 11)");
     expect_sentence(leaving_reader, "", "libtest broke down over it (code 9)");
+    expect_sentence(endless_reader, "", "libtest broke down over it (signal 24)"); /* SIGXCPU, five seconds later */
 }
 
 static void no_file_can_be_opened(void **state) {
