@@ -11,7 +11,7 @@
 
 /* Processor time that a child may take, in seconds: a hundred times what a good file does. libhdf5 can go in circles.
  */
-#define FEWEST_SECONDS 5
+#define FEWEST_SECONDS 2
 #define BYTES_A_SECOND ((size_t)10 << 20)
 #define SENTENCE 1024
 
