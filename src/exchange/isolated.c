@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MOST_SECONDS 120 /* of processor time: a file of weights takes one or two */
+/* Processor time that a child may take, in seconds: a hundred times what a good file does. libhdf5 can go in circles.
+ */
+#define FEWEST_SECONDS 2
+#define BYTES_A_SECOND ((size_t)10 << 20)
 #define SENTENCE 1024
 
 /* What comes through the pipe first; then each tensor: this header, its name, its values. */
@@ -47,9 +50,9 @@ static bool send_tensor(int pipe_end, const fv_foreign_tensor *tensor) {
 }
 
 /* The library may crash as it likes: without the program's handlers, dumps and files. */
-static void shut_in(void) {
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGINT, SIGTERM, SIGALRM};
-    const struct rlimit nothing = {0, 0}, time = {MOST_SECONDS, MOST_SECONDS};
+static void shut_in(size_t bytes) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGINT, SIGTERM, SIGALRM, SIGXCPU};
+    const struct rlimit nothing = {0, 0}, time = {FEWEST_SECONDS + bytes / BYTES_A_SECOND, RLIM_INFINITY};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
     setrlimit(RLIMIT_CORE, &nothing);
     setrlimit(RLIMIT_NOFILE, &nothing);
@@ -58,7 +61,7 @@ static void shut_in(void) {
 }
 
 static void run_child(fv_foreign_reader reader, const void *data, size_t bytes, fv_foreign *file, int pipe_end) {
-    shut_in();
+    shut_in(bytes);
     summary result = {.status = reader(data, bytes, file)};
     if (result.status != FV_OK) snprintf(result.sentence, sizeof result.sentence, "%s", fv_error());
     if (result.status == FV_OK) result.count = file->count;
