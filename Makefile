@@ -70,7 +70,7 @@ test: deps ## build and run all tests
 
 tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
-run-tests: all tests check $(BUILD)/slow/import_features
+run-tests: all tests check $(BUILD)/slow/import_features $(BUILD)/slow/network_run
 	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS)
 
 kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
