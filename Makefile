@@ -181,7 +181,7 @@ $(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -w $(PKG_CFLAGS) -c $< -o $@
 
-$(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c)): | $(BUILD)/generated/onnx.pb-c.c
+$(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c tests/unit/test_cli_onnx.c)): | $(BUILD)/generated/onnx.pb-c.c
 
 $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
