@@ -121,7 +121,7 @@ test: deps ## build and run all tests
 
 tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
-run-tests: all tests check $(BUILD)/libfovea.so $(BUILD)/slow/import_features
+run-tests: all tests check $(BUILD)/libfovea.so $(BUILD)/slow/import_features $(BUILD)/slow/network_run
 	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS) $(SHELL_TESTS)
 
 kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
@@ -250,7 +250,7 @@ $(BUILD)/obj/onnx.pb-c.o: $(BUILD)/generated/onnx.pb-c.c $(BUILD)/generated/flag
 	@mkdir -p $(@D)
 	@$(CC) $(ALL_CFLAGS) -w $(PKG_CFLAGS) -c $< -o $@
 
-$(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c)): | $(BUILD)/generated/onnx.pb-c.c
+$(call object,$(wildcard src/exchange/*.c tests/unit/onnx_*.c tests/unit/test_onnx*.c tests/unit/test_cli_onnx.c)): | $(BUILD)/generated/onnx.pb-c.c
 
 # What fovea writes of TensorFlow Lite's schema, as C++.
 $(BUILD)/generated/tflite_generated.h: src/exchange/tflite.fbs

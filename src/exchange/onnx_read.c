@@ -48,13 +48,15 @@ static const struct {
                  {"Unsqueeze", fv_onnx_reshape}};
 
 /* Whether all that the node reads is known; such a node is computed now. */
-static fv_status reads_constants_only(const fv_onnx_reader *r, bool *only) {
+static fv_status reads_constants_only(fv_onnx_reader *r, bool *only) {
     *only = true;
+    r->sized = strcmp(r->node->op_type, "Shape") == 0;
     for (size_t i = 0; i < r->node->n_input; i++) {
         const fv_onnx_value *value;
         if (!fv_onnx_has_input(r, i)) continue;
         FV_TRY(fv_onnx_input(r, i, &value));
         *only = *only && value->constant;
+        r->sized = r->sized || value->sized;
     }
     return FV_OK;
 }
@@ -124,6 +126,15 @@ static fv_status check_opset(const Onnx__ModelProto *file, const char *path) {
     return fv_fail(FV_BAD_INPUT, "%s does not say which of ONNX's operator sets it uses", path);
 }
 
+/* The schema leaves every text out at will. */
+static bool has_all_names(const Onnx__GraphProto *g) {
+    bool all = g->output[0]->name != NULL;
+    for (size_t i = 0; i < g->n_node; i++) all = all && g->node[i]->op_type;
+    for (size_t i = 0; i < g->n_initializer; i++) all = all && g->initializer[i]->name;
+    for (size_t i = 0; i < g->n_input; i++) all = all && g->input[i]->name;
+    return all;
+}
+
 static fv_status check_graph(const Onnx__GraphProto *g, const char *path) {
     if (!g || g->n_node == 0) return fv_fail(FV_BAD_INPUT, "%s is no ONNX file with a network in it", path);
     if (g->n_output == 0) return fv_fail(FV_BAD_INPUT, "%s: the network has no output", path);
@@ -131,7 +142,8 @@ static fv_status check_graph(const Onnx__GraphProto *g, const char *path) {
     if (g->n_node > FV_ONNX_MAX_VALUES || g->n_initializer > FV_ONNX_MAX_VALUES)
         return fv_fail(FV_BAD_INPUT, "%s has %zu nodes and %zu weights; fovea reads up to %d of each", path, g->n_node,
                        g->n_initializer, FV_ONNX_MAX_VALUES);
-    return FV_OK;
+    if (has_all_names(g)) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "%s is damaged: a node has no type, or a weight, input or output no name", path);
 }
 
 static fv_status take_initializers(fv_onnx_reader *r) {

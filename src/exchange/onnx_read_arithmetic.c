@@ -118,6 +118,8 @@ static fv_status combine(fv_onnx_reader *r, arithmetic what) {
     FV_TRY(fv_onnx_input(r, 1, &b));
     if (a->constant || b->constant) {
         FV_TRY(fv_onnx_picture(r, a->constant ? 1 : 0, a->constant ? &b : &a));
+        if (a->sized || b->sized)
+            return fv_onnx_complain(r, "its numbers follow from the picture's size; fovea's networks are of any size");
         return a->constant ? add_fixed(r, what, b, &a->tensor, false) : add_fixed(r, what, a, &b->tensor, true);
     }
     FV_TRY(fv_onnx_picture(r, 0, &a));

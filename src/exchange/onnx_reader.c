@@ -142,6 +142,7 @@ fv_status fv_onnx_result(fv_onnx_reader *r, const fv_onnx_value *value) {
     fv_onnx_value *made = &r->values[r->value_count++];
     *made = *value;
     made->name = name;
+    made->sized = value->constant && r->sized;
     return FV_OK;
 }
 

@@ -15,6 +15,7 @@ typedef struct fv_onnx_value {
     const char *name;
     bool constant;
     fv_onnx_tensor tensor; /* of a constant */
+    bool sized;            /* a constant that may follow from the size of reading, so that it is none elsewhere */
     fv_recipe_ref ref;     /* of the others: the network's input, or a step */
     bool flat;             /* {N, C} in the file, a picture of one pixel here */
     fv_padding zeros;      /* that a Pad has put around it, for the convolution that reads it */
@@ -34,7 +35,7 @@ typedef struct fv_onnx_reader {
     const char *path; /* for messages */
     const Onnx__GraphProto *file;
     const Onnx__NodeProto *node; /* being read */
-    int node_index;
+    bool sized;                  /* whether one of its inputs is */
     fv_onnx_value *values;
     int value_count;
     void **owned; /* memory of constants that were computed */

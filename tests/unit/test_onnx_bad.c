@@ -242,6 +242,19 @@ static void test_huge_constants(void **state) {
     expect_refused(sample, "n_many (ConstantOfShape): fixed numbers of more than 2^24");
 }
 
+/* The height at which the file was read must not become a weight. */
+static void test_numbers_of_the_size(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    onnx_sample_integers(sample, "second", 1, (int[]){2});
+    onnx_sample_node(sample, "Shape", "input", "shape");
+    onnx_sample_node(sample, "Gather", "shape second", "height");
+    onnx_sample_int(onnx_sample_node(sample, "Cast", "height", "real"), "to", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
+    onnx_sample_node(sample, "Div", "output real", "share");
+    rename_text(&sample->graph->output[0]->name, "share");
+    expect_refused(sample, "n_share (Div): its numbers follow from the picture's size");
+}
+
 static void resize_case(const int *scales_of_hundred, const char *mode, const char *words) {
     Onnx__ModelProto *sample = good_sample();
     float scales[4];
@@ -293,6 +306,10 @@ static void test_input_and_output(void **state) {
     onnx_sample_ints(conv_of(sample), "strides", 2, (int[]){2, 2});
     expect_refused(sample, "2 channels of 16x16 for an input of 32x32");
     sample = good_sample();
+    free(weight_of(sample)->name);
+    weight_of(sample)->name = NULL;
+    expect_refused(sample, "no name");
+    sample = good_sample();
     onnx_sample_metadata(sample, "fovea.model", "{\"format\":1}");
     expect_refused(sample, "no valid \"network\"");
 }
@@ -311,6 +328,7 @@ int main(void) {
         cmocka_unit_test(test_results_twice),
         cmocka_unit_test(test_unknown_operators),
         cmocka_unit_test(test_attributes),
+        cmocka_unit_test(test_numbers_of_the_size),
         cmocka_unit_test(test_huge_constants),
         cmocka_unit_test(test_resize),
         cmocka_unit_test(test_pads),
