@@ -245,7 +245,7 @@ static void a_weight_beyond_the_halves_is_refused(void **state) {
     const fv_onnx_settings settings = {.precision = FV_PRECISION_FLOAT16, .title = "x"};
     assert_int_equal(fv_onnx_write(&folded, &settings, temporary_path("refused.onnx")), FV_BAD_INPUT);
     assert_string_equal(fv_error(), "down0.a.weight has the value 100000, which half precision (up to 65504) can't "
-                                    "hold: leave --fp16 out");
+                                    "hold: take float32");
     assert_int_equal(temporary_count(), entries);
     fv_folded_free(&folded);
     fv_model_free(model);
