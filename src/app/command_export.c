@@ -10,6 +10,7 @@
 #include "export_measure.h"
 #include "export_metadata.h"
 #include "export_photos.h"
+#include "fovea/base/file.h"
 #include "fovea/base/log.h"
 #include "fovea/exchange/open.h"
 #include "fovea/exchange/rounded.h"
@@ -18,6 +19,7 @@
 #include "run_setup.h"
 
 enum { FORMATS_MAX = 8 };
+#define MUCH 0.01 /* of Dice to be lost */
 
 typedef struct export_arguments {
     bool format[FORMATS_MAX]; /* by export_formats */
@@ -242,10 +244,14 @@ static void print_figures(const export_run *run) {
     }
     printf("  difference  %.2g at most in a pixel's probability, on %d photographs%s\n", f->difference, f->compared,
            run->format->own ? "" : " (the file's numbers simulated in fovea)");
-    for (int c = 0; c < spec->classes; c++)
-        if (isfinite(f->before[c]))
-            printf("  Dice        %s %.4f before, %.4f after: %+.4f on %d photographs\n", spec->class_names[c],
-                   f->before[c], f->after[c], f->after[c] - f->before[c], f->measured);
+    bool much = false;
+    for (int c = 0; c < spec->classes; c++) {
+        if (!isfinite(f->before[c])) continue;
+        printf("  Dice        %s %.4f before, %.4f after: %+.4f on %d photographs\n", spec->class_names[c],
+               f->before[c], f->after[c], f->after[c] - f->before[c], f->measured);
+        much |= f->before[c] - f->after[c] > MUCH;
+    }
+    if (much) printf("  that is much: take more bits, or calibrate on more photographs (--samples, --calibrate)\n");
 }
 
 static char *figures_json(const export_run *run) {
