@@ -166,7 +166,7 @@ bench-augment: $(BUILD)/slow/augment_times ## time of an augmented sample, chang
 	@$< >$(BUILD)/augment.md && mv $(BUILD)/augment.md docs/results/augment.md && cat docs/results/augment.md
 
 format: ## clang-format in place
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp')
 
 clean: ## delete the build folder
 	rm -rf $(BUILD)
