@@ -153,11 +153,14 @@ vessel-readers: all ## docs/results/vessel_readers.md: measures of two readers' 
 	@$(PYTHON) tests/slow/vessel_readers.py $(BUILD)/fovea $(or $(FOVEA_DATA),../shared/data) >$(BUILD)/vessel_readers.md
 	@mv $(BUILD)/vessel_readers.md docs/results/vessel_readers.md
 
-RUNS ?= runs
+.PHONY: export-onnx
+EXPORT_RUNS ?= $(wildcard runs/*)
+export-onnx: all $(BUILD)/peers/export_dump ## docs/results/export_onnx.md: EXPORT_RUNS in every precision, in ONNX Runtime beside fovea (PYTHON with onnx, onnxruntime)
+	@$(PYTHON) tests/peers/export_onnx.py $(BUILD) docs/results/export_onnx.md $(EXPORT_RUNS)
+
 .PHONY: export-tflite
-export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: the trained runs in RUNS as TensorFlow Lite, in LiteRT (PYTHON with ai-edge-litert; drive, drishti below FOVEA_DATA)
-	@FOVEA_DATA=$(or $(FOVEA_DATA),../shared/data) $(PYTHON) tests/peers/export_tflite.py $(BUILD) $(RUNS) >$(BUILD)/export_tflite.md
-	@mv $(BUILD)/export_tflite.md docs/results/export_tflite.md && cat docs/results/export_tflite.md
+export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: EXPORT_RUNS as TensorFlow Lite, in LiteRT beside fovea (PYTHON with ai-edge-litert)
+	@$(PYTHON) tests/peers/export_tflite.py $(BUILD) docs/results/export_tflite.md $(EXPORT_RUNS)
 
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share

@@ -11,6 +11,7 @@
 #include "export_metadata.h"
 #include "export_photos.h"
 #include "fovea/base/log.h"
+#include "fovea/exchange/open.h"
 #include "fovea/exchange/rounded.h"
 #include "json_file.h"
 #include "options.h"
@@ -102,6 +103,14 @@ static fv_status choose_size(export_run *run, int *side) {
     return FV_OK;
 }
 
+/* Found out before the work, not after. */
+static fv_status check_out(const char *path) {
+    fv_file file;
+    FV_TRY(fv_file_begin(&file, path));
+    fv_file_abandon(&file);
+    return FV_OK;
+}
+
 /* ---- steps ---- */
 
 /* A run's photographs may have gone; what needs them then says so. */
@@ -160,23 +169,28 @@ static fv_status write(export_run *run) {
 
 /* ---- measuring ---- */
 
-static fv_status parse_split(const char *text, fv_split standard, fv_split *split) {
-    *split = standard;
-    if (!text) return FV_OK;
-    for (int i = 0; fv_split_names[i]; i++)
-        if (strcmp(fv_split_names[i], text) == 0) {
-            *split = (fv_split)i;
-            return FV_OK;
-        }
-    return fv_fail(FV_BAD_INPUT, "--split %s: expected train, val or test", text);
+/* The split that is asked for; else of a table all, of a run's photographs those of validation, or what there is. */
+static fv_status choose_split(const export_run *run, const fv_manifest *manifest, fv_split *split) {
+    static const fv_split of_run[] = {FV_SPLIT_VAL, FV_SPLIT_TEST, FV_SPLIT_TRAIN};
+    const char *asked = run->arguments->split;
+    for (int i = 0; asked && fv_split_names[i]; i++) {
+        *split = (fv_split)i;
+        if (strcmp(fv_split_names[i], asked) == 0) return fv_evaluate_check(&run->model->spec, manifest, *split);
+    }
+    if (asked) return fv_fail(FV_BAD_INPUT, "--split %s: expected train, val or test", asked);
+    for (int i = 0; !run->arguments->manifest && i < 3; i++) {
+        *split = of_run[i];
+        if (fv_evaluate_check(&run->model->spec, manifest, *split) == FV_OK) return FV_OK;
+    }
+    *split = FV_SPLIT_NONE;
+    return fv_evaluate_check(&run->model->spec, manifest, *split);
 }
 
-static fv_status measure_on(export_run *run, fv_manifest *manifest, fv_split standard, int mask_threshold) {
+static fv_status measure_on(export_run *run, fv_manifest *manifest, int mask_threshold) {
     const fv_evaluate_settings settings = {.mask_threshold = mask_threshold, .seed = 1};
     fv_model *exported;
     fv_split split;
-    FV_TRY(parse_split(run->arguments->split, standard, &split));
-    FV_TRY(fv_evaluate_check(&run->model->spec, manifest, split));
+    FV_TRY(choose_split(run, manifest, &split));
     export_limit_records(manifest, &split, (int)run->arguments->photos);
     FV_TRY(fv_folded_make(run->model, run->folded.input.h, run->folded.input.w, true, &run->logits));
     FV_TRY(fv_rounded_make(&run->model->spec, &run->logits, run->job.shape.precision, run->job.ranges, &exported));
@@ -189,7 +203,7 @@ static fv_status measure_on_table(export_run *run) {
     fv_manifest manifest;
     fv_manifest_init(&manifest, &run->model->spec);
     fv_status status = fv_manifest_append(&manifest, &(fv_manifest_source){.csv = run->arguments->manifest});
-    if (status == FV_OK) status = measure_on(run, &manifest, FV_SPLIT_NONE, 127);
+    if (status == FV_OK) status = measure_on(run, &manifest, 127);
     fv_manifest_free(&manifest);
     return status;
 }
@@ -198,7 +212,7 @@ static fv_status measure(export_run *run) {
     if (run->arguments->photos == 0) return FV_OK;
     if (run->arguments->manifest) return measure_on_table(run);
     if (!run->has_setup) return FV_OK;
-    return measure_on(run, &run->setup.manifest, FV_SPLIT_VAL, run->setup.settings.loader.mask_threshold);
+    return measure_on(run, &run->setup.manifest, run->setup.settings.loader.mask_threshold);
 }
 
 /* ---- telling ---- */
@@ -261,7 +275,8 @@ static fv_status tell(const export_run *run) {
 static fv_status export_model(export_run *run) {
     FV_TRY(find_format(run->arguments, &run->format));
     FV_TRY(run_model_path(run->word, run->model_path));
-    FV_TRY(fv_model_load(run->model_path, &run->model));
+    FV_TRY(fv_model_open(run->model_path, &run->model));
+    FV_TRY(check_out(run->arguments->out));
     FV_TRY(read_setup(run));
     FV_TRY(write(run));
     FV_TRY(measure(run));
@@ -331,7 +346,6 @@ fv_status command_export(int argc, char **argv) {
     if (word_count != 1) return fv_fail(FV_BAD_INPUT, "give one run folder or model file; see fovea export --help");
     FV_TRY(check_combination(&a));
     export_run run = {.arguments = &a, .word = words[0]};
-    stop_on_signals();
     fv_status status = export_model(&run);
     run_free(&run);
     return status;

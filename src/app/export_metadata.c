@@ -13,7 +13,7 @@
 
 static fv_status add_thresholds(const char *model_path, fv_metadata *metadata) {
     fv_safetensors file;
-    FV_TRY(fv_safetensors_read(model_path, &file));
+    if (fv_safetensors_read(model_path, &file) != FV_OK) return FV_OK; /* an ONNX model: it has none */
     fv_status status =
         fv_metadata_add(metadata, "fovea.thresholds", fv_safetensors_metadata(&file, "fovea.thresholds"));
     fv_safetensors_free(&file);

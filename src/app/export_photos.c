@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "commands.h"
 #include "fovea/base/memory.h"
 #include "fovea/base/progress.h"
 #include "fovea/image/image_file.h"
@@ -52,7 +51,7 @@ static fv_status read_photos(const fv_model_spec *spec, const char *const *paths
     fv_status status = FV_OK;
     fv_progress_start(&progress, "photographs", count);
     for (int i = 0; i < count && status == FV_OK; i++) {
-        status = stop_requested() ? FV_INTERRUPTED : read_photo(p, paths[i], out + (size_t)i * floats);
+        status = read_photo(p, paths[i], out + (size_t)i * floats);
         fv_progress_update(&progress, i + 1, NULL);
     }
     fv_progress_end(&progress);
