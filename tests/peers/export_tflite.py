@@ -15,7 +15,7 @@ import numpy as np
 import litert
 
 PRECISIONS = {"float32": [], "float16": ["--fp16"], "int8": ["--int8"]}
-WINDOWS = 48  # of the test photographs
+WINDOWS = 40  # of the test photographs
 LARGEST_DIFFERENCE = 1e-4  # of a probability in float32
 LARGEST_DICE = {"float32": 1e-5, "float16": 0.001, "int8": 0.01}  # change of Dice; a pixel may lie at the threshold
 LARGEST_RATIO = 0.51  # of a float16 file's size to the float32 file's
