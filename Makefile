@@ -206,11 +206,9 @@ EXPORT_RUNS ?= $(wildcard runs/*)
 export-onnx: all $(BUILD)/peers/export_dump ## docs/results/export_onnx.md: EXPORT_RUNS in every precision, in ONNX Runtime beside fovea (PYTHON with onnx, onnxruntime)
 	@$(PYTHON) tests/peers/export_onnx.py $(BUILD) docs/results/export_onnx.md $(EXPORT_RUNS)
 
-RUNS ?= runs
 .PHONY: export-tflite
-export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: the trained runs in RUNS as TensorFlow Lite, in LiteRT (PYTHON with ai-edge-litert; drive, drishti below FOVEA_DATA)
-	@FOVEA_DATA=$(or $(FOVEA_DATA),../shared/data) $(PYTHON) tests/peers/export_tflite.py $(BUILD) $(RUNS) >$(BUILD)/export_tflite.md
-	@mv $(BUILD)/export_tflite.md docs/results/export_tflite.md && cat docs/results/export_tflite.md
+export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: EXPORT_RUNS as TensorFlow Lite, in LiteRT beside fovea (PYTHON with ai-edge-litert)
+	@$(PYTHON) tests/peers/export_tflite.py $(BUILD) docs/results/export_tflite.md $(EXPORT_RUNS)
 
 bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader and without (Drishti-GS below FOVEA_DATA)
 	@tests/slow/loader_share.sh $(BUILD)/slow/loader_share
@@ -223,7 +221,7 @@ bench-int8: $(BUILD)/slow/int8_times ## mobilenetv2_unet in float32 and in 8 bit
 	@$<
 
 format: ## clang-format in place
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp')
 
 clean: ## delete the build folder
 	rm -rf $(BUILD)

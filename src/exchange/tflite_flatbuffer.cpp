@@ -174,57 +174,71 @@ template <typename T> Options options_of(Offset<T> table) {
     return {tflite::BuiltinOptionsTraits<T>::enum_value, table.Union()};
 }
 
-Options write_options(Writer &w, const tflite_operator &o) {
+/* Of operators that slide a window. */
+Options write_window_options(Writer &w, const tflite_operator &o) {
     FlatBufferBuilder &b = w.builder;
     tflite::Padding padding = o.same ? tflite::Padding_SAME : tflite::Padding_VALID;
     auto activation = (tflite::ActivationFunctionType)o.activation;
-    switch (o.kind) {
-    case TFLITE_ADD:
-        return options_of(tflite::CreateAddOptions(b, activation));
-    case TFLITE_CONCATENATION:
-        return options_of(tflite::CreateConcatenationOptions(b, 3));
-    case TFLITE_CONV_2D:
+    if (o.kind == TFLITE_CONV_2D)
         return options_of(
             tflite::CreateConv2DOptions(b, padding, o.stride, o.stride, activation, o.dilation, o.dilation));
-    case TFLITE_DEPTHWISE_CONV_2D:
+    if (o.kind == TFLITE_DEPTHWISE_CONV_2D)
         return options_of(tflite::CreateDepthwiseConv2DOptions(b, padding, o.stride, o.stride, 1, activation,
                                                                o.dilation, o.dilation));
-    case TFLITE_CAST: /* fovea has one use of it */
-        return options_of(tflite::CreateCastOptions(b, tflite::TensorType_UINT8, tflite::TensorType_FLOAT32));
-    case TFLITE_DEQUANTIZE:
-        return options_of(tflite::CreateDequantizeOptions(b));
-    case TFLITE_MAX_POOL_2D:
-        return options_of(
-            tflite::CreatePool2DOptions(b, padding, o.stride, o.stride, o.filter_w, o.filter_h, activation));
-    case TFLITE_RESHAPE:
-        return options_of(tflite::CreateReshapeOptions(b));
-    case TFLITE_SUB:
-        return options_of(tflite::CreateSubOptions(b, activation));
-    case TFLITE_MUL:
-        return options_of(tflite::CreateMulOptions(b, activation));
-    case TFLITE_RESIZE_BILINEAR:
-        return options_of(tflite::CreateResizeBilinearOptions(b, false, o.half_pixel_centers));
+    if (o.kind == TFLITE_TRANSPOSE_CONV)
+        return options_of(tflite::CreateTransposeConvOptions(b, padding, o.stride, o.stride, activation));
+    return options_of(tflite::CreatePool2DOptions(b, padding, o.stride, o.stride, o.filter_w, o.filter_h, activation));
+}
+
+/* Of operators without a choice: the type of an empty table is written where the schema has one, as converters do. */
+Options write_empty_options(Writer &w, const tflite_operator &o) {
+    FlatBufferBuilder &b = w.builder;
+    switch (o.kind) {
     case TFLITE_PAD:
         return options_of(tflite::CreatePadOptions(b));
     case TFLITE_PADV2:
         return options_of(tflite::CreatePadV2Options(b));
-    case TFLITE_MEAN:
-        return options_of(tflite::CreateReducerOptions(b, true));
     case TFLITE_SLICE:
         return options_of(tflite::CreateSliceOptions(b));
-    case TFLITE_TRANSPOSE_CONV:
-        return options_of(tflite::CreateTransposeConvOptions(b, padding, o.stride, o.stride, activation));
-    case TFLITE_RESIZE_NEAREST_NEIGHBOR:
-        return options_of(tflite::CreateResizeNearestNeighborOptions(b));
+    case TFLITE_RESHAPE: /* its shape is an input */
+        return options_of(tflite::CreateReshapeOptions(b));
     case TFLITE_QUANTIZE:
         return options_of(tflite::CreateQuantizeOptions(b));
-    case TFLITE_LOGISTIC:
-    case TFLITE_RELU:
-    case TFLITE_RELU6:
-    case TFLITE_RSQRT:
-        break;
+    case TFLITE_DEQUANTIZE:
+        return options_of(tflite::CreateDequantizeOptions(b));
+    default:
+        return {tflite::BuiltinOptions_NONE, 0};
     }
-    return {tflite::BuiltinOptions_NONE, 0};
+}
+
+Options write_options(Writer &w, const tflite_operator &o) {
+    FlatBufferBuilder &b = w.builder;
+    auto activation = (tflite::ActivationFunctionType)o.activation;
+    switch (o.kind) {
+    case TFLITE_CONV_2D:
+    case TFLITE_DEPTHWISE_CONV_2D:
+    case TFLITE_TRANSPOSE_CONV:
+    case TFLITE_MAX_POOL_2D:
+        return write_window_options(w, o);
+    case TFLITE_ADD:
+        return options_of(tflite::CreateAddOptions(b, activation));
+    case TFLITE_SUB:
+        return options_of(tflite::CreateSubOptions(b, activation));
+    case TFLITE_MUL:
+        return options_of(tflite::CreateMulOptions(b, activation));
+    case TFLITE_CONCATENATION: /* along channels */
+        return options_of(tflite::CreateConcatenationOptions(b, 3));
+    case TFLITE_RESIZE_BILINEAR:
+        return options_of(tflite::CreateResizeBilinearOptions(b, false, o.half_pixel_centers));
+    case TFLITE_RESIZE_NEAREST_NEIGHBOR:
+        return options_of(tflite::CreateResizeNearestNeighborOptions(b));
+    case TFLITE_MEAN: /* keeps the dimensions */
+        return options_of(tflite::CreateReducerOptions(b, true));
+    case TFLITE_CAST: /* fovea has one use of it */
+        return options_of(tflite::CreateCastOptions(b, tflite::TensorType_UINT8, tflite::TensorType_FLOAT32));
+    default:
+        return write_empty_options(w, o);
+    }
 }
 
 Offset<tflite::Operator> write_operator(Writer &w, int index) {

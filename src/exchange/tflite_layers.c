@@ -38,9 +38,18 @@ static void quantise_sigmoid(const network *net, int tensor) {
     if (is_int8(net)) tflite_tensor_quantise(net->b, tensor, &(float){1.0f / 256}, 1, 0, INT8_MIN);
 }
 
+/* Whether all the layer's values are some of its input's, or between them: its steps have to be the input's. */
+static bool only_picks(const fv_folded_layer *layer) {
+    return layer->kind == FV_OP_max_pool || layer->kind == FV_OP_upsample_nearest ||
+           layer->kind == FV_OP_upsample_bilinear;
+}
+
 static void quantise_result(const network *net, int index, int tensor) {
+    const fv_folded_layer *layer = &net->folded->layers[index];
     if (!is_int8(net)) return;
-    if (net->folded->layers[index].kind == FV_OP_sigmoid)
+    if (only_picks(layer))
+        tflite_tensor_quantise_alike(net->b, tensor, input_of(net, layer, 0));
+    else if (layer->kind == FV_OP_sigmoid)
         quantise_sigmoid(net, tensor);
     else
         tflite_tensor_quantise_range(net->b, tensor, fv_ranges_of(net->settings->ranges, index));
@@ -244,7 +253,7 @@ static int reshape_size_add(const network *net, const fv_folded_layer *layer, co
 }
 
 /* (x - mean) / sqrt(variance + epsilon) of each group, on {1, pixels, groups, channels of a group}. */
-static int normalised_add(const network *net, const fv_folded_layer *layer, fv_shape by_group, int x) {
+static int group_normalised_add(const network *net, const fv_folded_layer *layer, fv_shape by_group, int x) {
     fv_shape one = {1, 1, by_group.w, 1};
     float epsilon = (float)layer->attributes.epsilon;
     int axes = tflite_integers_add(net->b, layer->name, ".axes", 1, &(int){2}, (const int[]){1, 3});
@@ -269,14 +278,36 @@ static void group_norm_add(const network *net, const fv_folded_layer *layer, int
     int apart = reshape_size_add(net, layer, ".apart", by_group),
         whole_size = reshape_size_add(net, layer, ".size", whole);
     int x = made_of(net, layer, ".groups", TFLITE_RESHAPE, by_group, input_of(net, layer, 0), apart);
-    x = normalised_add(net, layer, by_group, x);
+    x = group_normalised_add(net, layer, by_group, x);
     x = made_of(net, layer, ".joined", TFLITE_RESHAPE, whole, x, whole_size);
     affine_add(net, layer, x, out);
 }
 
-/* An operator on the layer's inputs and nothing else. */
-static void plain_add(const network *net, const fv_folded_layer *layer, tflite_operator_kind kind, int out) {
+/* The operator that does on its inputs what a kind of layer does, without constants. */
+static bool plain_kind(fv_op_kind kind, tflite_operator_kind *operator) {
+    static const struct {
+        fv_op_kind layer;
+        tflite_operator_kind operator;
+    } pairs[] = {{FV_OP_add, TFLITE_ADD},
+                 {FV_OP_multiply, TFLITE_MUL},
+                 {FV_OP_sigmoid, TFLITE_LOGISTIC},
+                 {FV_OP_relu, TFLITE_RELU},
+                 {FV_OP_relu6, TFLITE_RELU6}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        if (pairs[i].layer != kind) continue;
+        *operator= pairs[i].operator;
+        return true;
+    }
+    return false;
+}
+
+static void plain_add(const network *net, const fv_folded_layer *layer, int out) {
     int in[FV_MAX_INPUTS];
+    tflite_operator_kind kind;
+    if (!plain_kind(layer->kind, &kind)) {
+        refuse(net, layer, "of a kind that TensorFlow Lite has no operator for: export to ONNX");
+        return;
+    }
     for (int k = 0; k < layer->inputs; k++) in[k] = input_of(net, layer, k);
     tflite_operator_add(net->b, kind, layer->inputs, in, out)->activation = activation_of(layer);
 }
@@ -324,26 +355,11 @@ static void operators_add(const network *net, const fv_folded_layer *layer, int 
     case FV_OP_concat:
         concatenation_add(net, layer, out);
         break;
-    case FV_OP_add:
-        plain_add(net, layer, TFLITE_ADD, out);
-        break;
-    case FV_OP_multiply:
-        plain_add(net, layer, TFLITE_MUL, out);
-        break;
-    case FV_OP_sigmoid:
-        plain_add(net, layer, TFLITE_LOGISTIC, out);
-        break;
     case FV_OP_silu:
         silu_add(net, layer, out);
         break;
-    case FV_OP_relu:
-        plain_add(net, layer, TFLITE_RELU, out);
-        break;
-    case FV_OP_relu6:
-        plain_add(net, layer, TFLITE_RELU6, out);
-        break;
     default:
-        refuse(net, layer, "of a kind that TensorFlow Lite has no operator for: export to ONNX");
+        plain_add(net, layer, out);
     }
 }
 
