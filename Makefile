@@ -112,7 +112,7 @@ test: deps ## build and run all tests
 
 tests: $(UNIT_TESTS) $(GRAD_TESTS)
 
-run-tests: all tests check $(BUILD)/libfovea.so $(BUILD)/public/libfovea.a
+run-tests: all tests check $(if $(SANITIZE),,$(BUILD)/libfovea.so $(BUILD)/public/libfovea.a)
 	@BUILD=$(BUILD) tools/run_tests.sh $(UNIT_TESTS) $(GRAD_TESTS) $(SHELL_TESTS)
 
 kernel-tests: $(KERNEL_TESTS) ## build and run only the tests of the kernels' variants
@@ -231,12 +231,11 @@ $(BUILD)/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@rm -f $@
 	@ar rcs $@ $^
 
-comma := ,
-# nodelete: the pool's threads live in it for good. exclude-libs: names of static libraries below stay inside, too. defs: every symbol must be found now, not when a user's program starts
-# (those of sanitizers are found in the program).
+# nodelete: the pool's threads live in it for good. exclude-libs: names of static libraries below stay inside, too.
+# defs: every symbol must be found now, not when a user's program starts.
 $(BUILD)/libfovea.so: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
 	@echo "link $@"
-	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,--exclude-libs,ALL $(if $(SANITIZE),,-Wl$(comma)-z$(comma)defs) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@$(CC) -shared -Wl,-soname,$(SONAME) -Wl,-z,nodelete -Wl,--exclude-libs,ALL -Wl,-z,defs $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # The archive for other programs: one object, in which all names but the API's are its own.
 $(BUILD)/public/libfovea.a: $(call object,$(LIB_SOURCES)) $(BUILD)/obj/onnx.pb-c.o
