@@ -25,7 +25,8 @@ int main(int argc, char **argv) {
         const unsigned char *mask = fv_analysis_mask(analysis, name);
         printf("mask of %s:\n", name);
         for (int y = 0; y < height; y += height / 24 + 1, putchar('\n')) /* a small view of it */
-            for (int x = 0; x < width; x += width / 72 + 1) putchar(mask[(size_t)y * (size_t)width + (size_t)x] ? '#' : '.');
+            for (int x = 0; x < width; x += width / 72 + 1)
+                putchar(mask[(size_t)y * (size_t)width + (size_t)x] ? '#' : '.');
     } else {
         fprintf(stderr, "embed: %s\n", fv_error());
     }

@@ -126,7 +126,7 @@ static void measure(const vessel_graph *g, curve *c, fv_vessels *v) {
     }
 }
 
-fv_status fv_vessel_tortuosity(const vessel_graph *g, fv_vessels *v) {
+fv_status vessel_tortuosity(const vessel_graph *g, fv_vessels *v) {
     int longest = 0;
     for (int i = 0; i < g->segment_count; i++)
         if (g->segments[i].count > longest) longest = g->segments[i].count;

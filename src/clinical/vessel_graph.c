@@ -36,17 +36,17 @@ static uint8_t links_of(const vessel_graph *g, int point) {
     return (uint8_t)links;
 }
 
-double fv_vessel_point_weight(const vessel_graph *g, int point) {
+double vessel_point_weight(const vessel_graph *g, int point) {
     double sum = 0;
     for (int d = 0; d < 8; d++)
         if (g->links[point] >> d & 1) sum += step_px(d) / 2;
     return sum > 0 ? sum : 1;
 }
 
-double fv_vessel_graph_length(const vessel_graph *g) {
+double vessel_graph_length(const vessel_graph *g) {
     double sum = 0;
     for (int i = 0; i < g->count; i++)
-        if (g->links[i]) sum += fv_vessel_point_weight(g, i);
+        if (g->links[i]) sum += vessel_point_weight(g, i);
     return sum;
 }
 
@@ -147,7 +147,7 @@ static void collect_points(const fv_image *skeleton, const float *distance_px, v
             if (skeleton->data[place] == 0) continue;
             g->index[place] = g->count;
             g->points[g->count++] = (fv_vessel_point){
-                .x = x, .y = y, .width_px = fv_vessel_width(distance_px, skeleton->width, skeleton->height, x, y)};
+                .x = x, .y = y, .width_px = vessel_width(distance_px, skeleton->width, skeleton->height, x, y)};
         }
 }
 
@@ -170,7 +170,7 @@ static fv_status allocate_segments(vessel_graph *g) {
     return g->segments && g->paths ? FV_OK : FV_NO_RESOURCE;
 }
 
-fv_status fv_vessel_graph_make(const fv_image *skeleton, const float *distance_px, vessel_graph *g) {
+fv_status vessel_graph_make(const fv_image *skeleton, const float *distance_px, vessel_graph *g) {
     *g = (vessel_graph){.width = skeleton->width, .height = skeleton->height};
     fv_status status = allocate(g, (size_t)fv_mask_count(skeleton));
     if (status == FV_OK) {
@@ -180,11 +180,11 @@ fv_status fv_vessel_graph_make(const fv_image *skeleton, const float *distance_p
         status = allocate_segments(g);
     }
     if (status == FV_OK) status = trace(g);
-    if (status != FV_OK) fv_vessel_graph_free(g);
+    if (status != FV_OK) vessel_graph_free(g);
     return status;
 }
 
-void fv_vessel_graph_free(vessel_graph *g) {
+void vessel_graph_free(vessel_graph *g) {
     free(g->points);
     free(g->index);
     free(g->links);
@@ -225,7 +225,7 @@ static void count_branches(const vessel_graph *g, int *branches) {
     }
 }
 
-fv_status fv_vessel_graph_count(vessel_graph *g, fv_vessels *v) {
+fv_status vessel_graph_count(vessel_graph *g, fv_vessels *v) {
     int *branches = fv_allocate((size_t)g->count + 1, sizeof *branches, "the branchings of a skeleton");
     if (branches == NULL) return FV_NO_RESOURCE;
     join_crossings(g);
@@ -281,13 +281,13 @@ static bool erase_shortest(const vessel_graph *g, int *shortest, fv_image *skele
     return any;
 }
 
-fv_status fv_vessel_prune(fv_image *skeleton, const float *distance_px) {
+fv_status vessel_prune(fv_image *skeleton, const float *distance_px) {
     for (bool any = true; any;) {
         vessel_graph g;
-        FV_TRY(fv_vessel_graph_make(skeleton, distance_px, &g));
+        FV_TRY(vessel_graph_make(skeleton, distance_px, &g));
         int *shortest = fv_allocate((size_t)g.count + 1, sizeof *shortest, "the spurs of a skeleton");
         if (shortest != NULL) any = erase_shortest(&g, shortest, skeleton);
-        fv_vessel_graph_free(&g);
+        vessel_graph_free(&g);
         if (shortest == NULL) return FV_NO_RESOURCE;
         free(shortest);
         if (any) FV_TRY(fv_skeleton_clean(skeleton));

@@ -30,20 +30,20 @@ typedef struct vessel_graph {
     int path_count;
 } vessel_graph;
 
-/* distance_px: fv_distance_within() of the vessels. Free with fv_vessel_graph_free(). */
-fv_status fv_vessel_graph_make(const fv_image *skeleton, const float *distance_px, vessel_graph *graph);
-void fv_vessel_graph_free(vessel_graph *graph);
+/* distance_px: fv_distance_within() of the vessels. Free with vessel_graph_free(). */
+fv_status vessel_graph_make(const fv_image *skeleton, const float *distance_px, vessel_graph *graph);
+void vessel_graph_free(vessel_graph *graph);
 
 /* Takes spurs out of the skeleton: segments between an end and a branching that are no longer than the vessel is wide
    at the branching (3 px at least). Of each branching the shortest goes first, until there are none. */
-fv_status fv_vessel_prune(fv_image *skeleton, const float *distance_px);
+fv_status vessel_prune(fv_image *skeleton, const float *distance_px);
 
 /* Joins branchings between which a segment is no longer than the vessel is wide, or than 3 px (two branchings of a
    thinned crossing), marks the points' kinds and counts. */
-fv_status fv_vessel_graph_count(vessel_graph *graph, fv_vessels *vessels);
+fv_status vessel_graph_count(vessel_graph *graph, fv_vessels *vessels);
 /* Sum of the steps between linked points, px. */
-double fv_vessel_graph_length(const vessel_graph *graph);
+double vessel_graph_length(const vessel_graph *graph);
 /* Half of the steps from a point to its neighbours, px; 1 for a point alone. */
-double fv_vessel_point_weight(const vessel_graph *graph, int point);
+double vessel_point_weight(const vessel_graph *graph, int point);
 
 #endif

@@ -33,7 +33,7 @@ static float ridge_px(const float *middle, int image_width, int image_height, in
     return ridge;
 }
 
-float fv_vessel_width(const float *distance_px, int image_width, int image_height, int x, int y) {
+float vessel_width(const float *distance_px, int image_width, int image_height, int x, int y) {
     for (int i = 0; i < 2; i++) climb(distance_px, image_width, image_height, &x, &y);
     const float *middle = distance_px + (size_t)y * (size_t)image_width + (size_t)x;
     if (isinf(*middle)) return NAN;
@@ -61,14 +61,14 @@ static double percentile(const weighted *items, int count, double total, double 
     return items[count - 1].width_px;
 }
 
-fv_status fv_vessel_widths(const vessel_graph *graph, fv_vessels *vessels) {
+fv_status vessel_widths(const vessel_graph *graph, fv_vessels *vessels) {
     weighted *items = fv_allocate_unset((size_t)graph->count + 1, sizeof *items, "the widths of vessels");
     if (items == NULL) return FV_NO_RESOURCE;
     int count = 0;
     double total = 0, sum = 0;
     for (int i = 0; i < graph->count; i++) {
         if (isnan(graph->points[i].width_px)) continue;
-        items[count] = (weighted){graph->points[i].width_px, fv_vessel_point_weight(graph, i)};
+        items[count] = (weighted){graph->points[i].width_px, vessel_point_weight(graph, i)};
         total += items[count].weight;
         sum += items[count].weight * items[count].width_px;
         count++;

@@ -14,9 +14,9 @@
    half a pixel beyond the edge on either side, together 1. Beside a slanting edge the nearest of many centres lies
    closer: 0.5 together fits bars at all angles within half a pixel (tests/unit/test_vessels.c). NAN without background.
  */
-float fv_vessel_width(const float *distance_px, int image_width, int image_height, int x, int y);
+float vessel_width(const float *distance_px, int image_width, int image_height, int x, int y);
 
 /* Mean and percentiles of the points' widths by length. */
-fv_status fv_vessel_widths(const vessel_graph *graph, fv_vessels *vessels);
+fv_status vessel_widths(const vessel_graph *graph, fv_vessels *vessels);
 
 #endif

@@ -117,17 +117,17 @@ static fv_status measure_fractal(const fv_image *skeleton, const fv_image *field
 
 static fv_status measure_graph(const fv_image *skeleton, const float *distance_px, fv_vessels *v, fv_vessel_map *map) {
     vessel_graph graph;
-    FV_TRY(fv_vessel_graph_make(skeleton, distance_px, &graph));
-    v->length_px = fv_vessel_graph_length(&graph);
+    FV_TRY(vessel_graph_make(skeleton, distance_px, &graph));
+    v->length_px = vessel_graph_length(&graph);
     v->length_density_per_px = v->length_px / (double)v->region_area_px;
-    fv_status status = fv_vessel_graph_count(&graph, v);
-    if (status == FV_OK) status = fv_vessel_widths(&graph, v);
-    if (status == FV_OK) status = fv_vessel_tortuosity(&graph, v);
+    fv_status status = vessel_graph_count(&graph, v);
+    if (status == FV_OK) status = vessel_widths(&graph, v);
+    if (status == FV_OK) status = vessel_tortuosity(&graph, v);
     if (status == FV_OK && map) {
         *map = (fv_vessel_map){graph.points, (size_t)graph.count};
         graph.points = NULL;
     }
-    fv_vessel_graph_free(&graph);
+    vessel_graph_free(&graph);
     return status;
 }
 
@@ -140,7 +140,7 @@ static fv_status measure_lines(const fv_image *whole, const fv_image *cut, const
     float *distance_px =
         fv_allocate_unset((size_t)whole->width * (size_t)whole->height, sizeof(float), "distances in a vessel mask");
     fv_status status = distance_px ? fv_distance_within(whole, distance_px) : FV_NO_RESOURCE;
-    if (status == FV_OK) status = fv_vessel_prune(&skeleton, distance_px);
+    if (status == FV_OK) status = vessel_prune(&skeleton, distance_px);
     if (status == FV_OK) status = measure_graph(&skeleton, distance_px, v, map);
     if (status == FV_OK) status = measure_fractal(&skeleton, field, v);
     free(distance_px);
