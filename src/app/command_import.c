@@ -17,22 +17,25 @@ typedef struct import_words {
 
 /* ---- settings of a whole model ---- */
 
+#define DISC_AND_CUP                                                                                                   \
+    "[model]\nclasses = disc cup\n[preprocess]\nsize = 256\nwork_size = 256\nfit = stretch\nenhance = lab_clahe\n"
+#define VESSELS_IN_PATCHES                                                                                             \
+    "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\nwindows = yes\n"             \
+    "tile = 256\nenhance = green clahe unsharp stretch\n"
+#define VESSELS_WHOLE                                                                                                  \
+    "[model]\nclasses = vessel\n[preprocess]\nsize = 512\nwork_size = 512\nfit = stretch\nenhance = clahe fov\n"       \
+    "normalise = imagenet\n"
+#define VESSELS "[model]\nclasses = vessel\n"
+
 /* How the systems that these networks come from prepare photographs (docs/import.md); --set changes any of it. */
 static const struct {
     const char *network, *settings;
-} standards[] = {
-    {"mobilenetv2_unet", "[model]\nclasses = disc cup\n[preprocess]\nsize = 256\nwork_size = 256\nfit = stretch\n"
-                         "enhance = lab_clahe\n"},
-    {"mobilenetv2_se_unet", "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
-                            "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
-    {"mobilenetv2_se_unet_keras",
-     "[model]\nclasses = vessel\n[preprocess]\nsize = 256\nwork_size = 512\nfit = stretch\n"
-     "windows = yes\ntile = 256\nenhance = green clahe unsharp stretch\n"},
-    {"resunet", "[model]\nclasses = vessel\n[preprocess]\nsize = 512\nwork_size = 512\nfit = stretch\n"
-                "enhance = clahe fov\nnormalise = imagenet\n"},
-    {"unet", "[model]\nclasses = vessel\n"},
-    {"wnet", "[model]\nclasses = vessel\n"},
-};
+} standards[] = {{"mobilenetv2_unet", DISC_AND_CUP},
+                 {"mobilenetv2_se_unet", VESSELS_IN_PATCHES},
+                 {"mobilenetv2_se_unet_keras", VESSELS_IN_PATCHES},
+                 {"resunet", VESSELS_WHOLE},
+                 {"unet", VESSELS},
+                 {"wnet", VESSELS}};
 
 static const char *standard_of(const char *network) {
     for (size_t i = 0; i < sizeof standards / sizeof *standards; i++)
@@ -56,12 +59,19 @@ static fv_status apply_words(const import_words *words, fv_config *config) {
     return FV_OK;
 }
 
-static fv_status read_spec(const import_words *words, fv_model_spec *spec, bool *find) {
+/* What the command line leaves open, and the file decides. */
+typedef struct open_choices {
+    bool filters;   /* width or base */
+    bool normalise; /* of a network with an encoder: as its weights are used to */
+} open_choices;
+
+static fv_status read_spec(const import_words *words, fv_model_spec *spec, open_choices *open) {
     fv_config *config;
     fv_train_settings settings;
     FV_TRY(fv_config_parse(standard_of(words->network), "fovea import", &config));
     fv_status status = apply_words(words, config);
-    *find = !fv_config_has(config, "model", "base") && !fv_config_has(config, "model", "width");
+    open->filters = !fv_config_has(config, "model", "base") && !fv_config_has(config, "model", "width");
+    open->normalise = !fv_config_has(config, "preprocess", "normalise") && fv_network_has_encoder(words->network);
     if (status == FV_OK) status = fv_train_settings_from_config(config, &settings);
     if (status == FV_OK) status = fv_config_finish(config);
     *spec = settings.model;
@@ -169,9 +179,11 @@ static fv_status import_model(const import_words *words, const char *path) {
     fv_import_report report;
     fv_model_spec spec;
     fv_model *model;
-    bool find;
-    FV_TRY(read_spec(words, &spec, &find));
-    FV_TRY(fv_import_model(path, &spec, find, words->epsilon, &model, &report));
+    open_choices open;
+    FV_TRY(read_spec(words, &spec, &open));
+    FV_TRY(fv_import_model(path, &spec, open.filters, words->epsilon, &model, &report));
+    if (open.normalise && model->spec.convention == FV_CONVENTION_TORCHVISION)
+        model->spec.preprocess.normalise = FV_NORMALISE_IMAGENET;
     fv_status status = fv_model_save(model, words->out);
     if (status == FV_OK) {
         print_report(&report, path, words->out);

@@ -54,6 +54,7 @@ static void shut_in(size_t bytes) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGINT, SIGTERM, SIGALRM, SIGXCPU};
     const struct rlimit nothing = {0, 0}, time = {FEWEST_SECONDS + bytes / BYTES_A_SECOND, RLIM_INFINITY};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN); /* its last words to a file are not worth a signal */
     setrlimit(RLIMIT_CORE, &nothing);
     setrlimit(RLIMIT_NOFILE, &nothing);
     setrlimit(RLIMIT_FSIZE, &nothing);
