@@ -127,7 +127,7 @@ def folded(path):
         path,
         nodes,
         [numbers("pairs", -1, 2), numbers("minus", -1), numbers("least", -(2**63) + 1), numbers("zero", 0), numbers("flat", -1), weights("w", 2, 3, 2, 1)]
-        + [numpy_helper.from_array(np.array(0), "zero0"), numbers("two", 2), numbers("nc", 1, 2), numbers("scales", 1, 1, 1, 1, dtype=np.float32)],
+        + [numpy_helper.from_array(np.array(0), "zero0"), numpy_helper.from_array(np.array(2), "two"), numbers("nc", 1, 2), numbers("scales", 1, 1, 1, 1, dtype=np.float32)],
         opset=13,
         metadata=[("fovea.model", SETTINGS)],
     )
