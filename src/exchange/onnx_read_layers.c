@@ -50,7 +50,7 @@ static fv_status read_conv_parts(const fv_onnx_reader *r, conv_parts *parts) {
     const fv_onnx_tensor *w = parts->weight;
     if (w->rank != 4 || w->count == 0) return fv_onnx_complain(r, "its weight has %d dimensions, expected 4", w->rank);
     for (int i = 0; i < 4; i++)
-        if (w->dims[i] > 1 << 24) return fv_onnx_complain(r, "its weight is too large");
+        if (w->dims[i] > (i < 2 ? 1 << 24 : 4096)) return fv_onnx_complain(r, "its weight is too large");
     if (fv_onnx_has_input(r, 2)) FV_TRY(fv_onnx_constant(r, 2, &parts->bias));
     int64_t groups = fv_onnx_int(r, "group", 1);
     if (groups < 1 || groups > 1 << 24) return fv_onnx_complain(r, "group is %lld", (long long)groups);

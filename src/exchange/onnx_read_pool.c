@@ -93,8 +93,7 @@ static fv_status mean_axes(const fv_onnx_reader *r, int axes[2]) {
     if (!fv_onnx_has_input(r, 1)) return fv_onnx_ints(r, "axes", 2, 0, axes);
     const fv_onnx_tensor *numbers;
     FV_TRY(fv_onnx_constant(r, 1, &numbers));
-    axes[0] = axes[1] = 0;
-    for (int i = 0; i < 2 && numbers->count == 2; i++) axes[i] = (int)fv_onnx_tensor_integer(numbers, (size_t)i);
+    fv_onnx_two_axes(numbers, axes);
     return FV_OK;
 }
 

@@ -68,9 +68,10 @@ static int resolve(const fv_onnx_tensor *wanted, const int64_t *dims, int rank, 
             open = i;
         else if (out[i] < 1 || out[i] > total)
             return 0;
+        else if (known > total / out[i])
+            return 0;
         else
             known *= out[i];
-        if (known > total) return 0;
     }
     if (open >= 0) out[open] = total / known;
     return (int)wanted->count;
@@ -109,7 +110,7 @@ fv_status fv_onnx_reshape(fv_onnx_reader *r) {
     int axes[2] = {2, 3};
     if (fv_onnx_has_input(r, 1)) {
         FV_TRY(fv_onnx_constant(r, 1, &wanted));
-        for (size_t i = 0; i < 2; i++) axes[i] = wanted->count == 2 ? (int)fv_onnx_tensor_integer(wanted, i) : 0;
+        fv_onnx_two_axes(wanted, axes);
     } else if (strcmp(type, "Flatten") != 0) {
         FV_TRY(fv_onnx_ints(r, "axes", 2, 0, axes));
     }

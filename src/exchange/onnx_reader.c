@@ -82,6 +82,14 @@ fv_status fv_onnx_ints(const fv_onnx_reader *r, const char *name, int count, int
     return FV_OK;
 }
 
+void fv_onnx_two_axes(const fv_onnx_tensor *numbers, int axes[2]) {
+    axes[0] = axes[1] = 0;
+    for (size_t i = 0; i < 2 && numbers->count == 2; i++) {
+        int64_t axis = fv_onnx_tensor_integer(numbers, i);
+        if (axis >= -4 && axis < 4) axes[i] = (int)axis;
+    }
+}
+
 /* ---- inputs and results ---- */
 
 bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index) {

@@ -64,6 +64,9 @@ const Onnx__AttributeProto *fv_onnx_attribute(const fv_onnx_reader *r, const cha
 /* `count` numbers in -4096 .. 4096; where the node has none, each is `standard`. */
 fv_status fv_onnx_ints(const fv_onnx_reader *r, const char *name, int count, int standard, int *numbers);
 
+/* Two axes of a picture, -4 .. 3; 0 and 0 for other numbers. */
+void fv_onnx_two_axes(const fv_onnx_tensor *numbers, int axes[2]);
+
 /* ---- inputs and results ---- */
 
 bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index);

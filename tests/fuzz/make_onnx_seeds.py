@@ -1,11 +1,19 @@
 #!/usr/bin/env python3
-"""Writes small ONNX networks for fuzz_onnx to begin with: make_onnx_seeds.py FOLDER. Between them they use every operator that fovea reads. Needs onnx and numpy."""
+"""Writes small ONNX networks for fuzz_onnx to begin with: make_onnx_seeds.py FOLDER. Between them they use every operator that fovea reads. Needs onnx and numpy.
+
+fuzz_model's recipe.safetensors is one of them after fovea import: fovea import excited.onnx --as model --out recipe.safetensors
+"""
 import pathlib
 import sys
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+SETTINGS = (
+    '{"format":1,"network":"unet","width":1,"convention":"keras","classes":[{"name":"disc","threshold":0.4},{"name":"cup","threshold":0.6}],"preprocess":'
+    '{"size":512,"work_size":512,"fit":"stretch","enhance":"none","clahe_clip":2,"clahe_tiles":8,"normalise":"unit"}}'
+)
 
 
 def weights(name, *shape, dtype=np.float32):
@@ -110,19 +118,18 @@ def folded(path):
         node("Gather", "s zero0", "h"),
         node("Mul", "h two", "h2"),
         node("Div", "h2 two", "h3"),
-        node("Floor", "hf", "hg"),
         node("Unsqueeze", "h3 zero", "h4"),
         node("Concat", "nc h4 h4", "size", axis=0),
-        node("Upsample", "c scales", "output", mode="nearest"),
+        node("Upsample", "c scales", "up", mode="nearest"),
+        node("Resize", ["up", "", "", "size"], "output", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
     ]
-    nodes = [n for n in nodes if n.op_type != "Floor"]
     save(
         path,
         nodes,
         [numbers("pairs", -1, 2), numbers("minus", -1), numbers("least", -(2**63) + 1), numbers("zero", 0), numbers("flat", -1), weights("w", 2, 3, 2, 1)]
-        + [numpy_helper.from_array(np.array(0), "zero0"), numbers("two", 2), numbers("nc", 1, 2), numbers("scales", 1, 1, 1, 1, dtype=np.float32)],
-        opset=9,
-        metadata=[("fovea.model", '{"format":1,"network":"unet"}')],
+        + [numpy_helper.from_array(np.array(0), "zero0"), numpy_helper.from_array(np.array(2), "two"), numbers("nc", 1, 2), numbers("scales", 1, 1, 1, 1, dtype=np.float32)],
+        opset=13,
+        metadata=[("fovea.model", SETTINGS)],
     )
 
 
