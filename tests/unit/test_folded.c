@@ -155,6 +155,29 @@ static void what_cannot_be_folded_stays(void **state) {
     fv_params_free(&params);
 }
 
+/* Behind a dropout that is gone stands the convolution, and somebody else reads that too. */
+static void a_norm_behind_dropout_leaves_what_others_read(void **state) {
+    (void)state;
+    fv_params params;
+    fv_graph graph;
+    fv_params_init(&params);
+    fv_graph_init(&graph, &params);
+    fv_value input = fv_graph_input(&graph, "input", (fv_shape){1, 8, 8, 3}, false);
+    fv_value conv = fv_pointwise(&graph, "conv", input, 4, true);
+    fv_value dropped = fv_spatial_dropout(&graph, "dropout", conv, 0.5);
+    fv_value norm = fv_batch_norm(&graph, "bn", dropped, &(fv_norm_options){1e-3, 0.1}, FV_ACT_NONE);
+    fv_value output = fv_concat(&graph, "join", norm, conv);
+    assert_int_equal(fv_params_allocate(&params, 1), FV_OK);
+    fv_folded folded;
+    if (fv_folded_from_graph(&graph, input, output, &folded) != FV_OK) fail_msg("%s", fv_error());
+    assert_int_equal(folded.count, 3);
+    assert_int_equal(count_kind(&folded, FV_OP_batch_norm), 1);
+    assert_int_equal(folded.layers[1].in[0], 0);
+    fv_folded_free(&folded);
+    fv_graph_free(&graph);
+    fv_params_free(&params);
+}
+
 static void losses_are_refused(void **state) {
     (void)state;
     fv_params params;
@@ -219,6 +242,7 @@ int main(void) {
         cmocka_unit_test(norms_and_activations_are_gone),
         cmocka_unit_test(unet_has_the_layers_of_its_picture),
         cmocka_unit_test(what_cannot_be_folded_stays),
+        cmocka_unit_test(a_norm_behind_dropout_leaves_what_others_read),
         cmocka_unit_test(losses_are_refused),
         cmocka_unit_test(ranges_are_bounded_and_shared),
     };
