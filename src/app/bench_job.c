@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fovea/base/log.h"
 #include "fovea/base/memory.h"
 #include "fovea/base/nearest.h"
 #include "fovea/base/progress.h"
@@ -61,6 +62,7 @@ static fv_status load_file(const bench_request *request, fv_model **model) {
     char path[FV_PATH_MAX];
     FV_TRY(run_model_path(request->model, path));
     FV_TRY(fv_model_open(path, model));
+    if ((*model)->ranges) fv_log_warning("%s is predicted with in 8 bits; measured is its network in float32", path);
     if (request->size == 0) return FV_OK;
     (*model)->spec.preprocess.size = request->size;
     return fv_model_spec_check(&(*model)->spec);

@@ -69,7 +69,8 @@ static fv_status add_product(const maker *m, const fv_folded_layer *layer, int i
 /* Any other convolution: its windows are gathered into rows of bytes, and these multiplied. */
 static fv_status add_gathered(const maker *m, const fv_folded_layer *layer, int in, int out, fv_shape from) {
     const fv_attributes *a = &layer->attributes;
-    if (a->groups > 1) return fv_fail(FV_BAD_INPUT, "layer %s has groups, which no 8-bit layer has", layer->name);
+    if (a->groups > 1 || a->dilation > 1)
+        return fv_fail(FV_BAD_INPUT, "layer %s has groups or a dilation, which no 8-bit layer has", layer->name);
     int patch = m->net->tensor_count++;
     fv_shape shape = {1, layer->out.h, layer->out.w, (a->kernel_h * a->kernel_w * from.c + 3) / 4 * 4};
     set_tensor(m, patch, shape, m->net->tensors[in].steps);

@@ -33,17 +33,13 @@ void int8_run_sigmoid(const fv_int8_net *net, const int8_step *step, int64_t beg
 static void gather_window(const int8_tensor *from, const uint8_t *x, const fv_attributes *a, int i, int j, int bytes,
                           uint8_t *window) {
     fv_shape s = from->shape;
-    int stride = a->stride ? a->stride : 1, dilation = a->dilation ? a->dilation : 1;
+    int stride = a->stride ? a->stride : 1, left = j * stride - a->padding.left, top = i * stride - a->padding.top;
+    fv_tap_range rows = fv_window_clip(top, 1, a->kernel_h, s.h), columns = fv_window_clip(left, 1, a->kernel_w, s.w);
+    size_t run = (size_t)(columns.end - columns.begin) * (size_t)s.c;
     memset(window, from->steps.zero, (size_t)bytes);
-    for (int u = 0; u < a->kernel_h; u++) {
-        int row = i * stride + u * dilation - a->padding.top;
-        if (row < 0 || row >= s.h) continue;
-        for (int v = 0; v < a->kernel_w; v++) {
-            int column = j * stride + v * dilation - a->padding.left;
-            if (column >= 0 && column < s.w)
-                memcpy(window + (u * a->kernel_w + v) * s.c, x + ((int64_t)row * s.w + column) * s.c, (size_t)s.c);
-        }
-    }
+    for (int u = rows.begin; u < rows.end && run > 0; u++)
+        memcpy(window + (u * a->kernel_w + columns.begin) * s.c,
+               x + ((int64_t)(top + u) * s.w + left + columns.begin) * s.c, run);
 }
 
 void int8_run_gather(const fv_int8_net *net, const int8_step *step, int64_t begin, int64_t end) {

@@ -5,6 +5,7 @@
    zero()
    load4(p)          LANES groups of 4 bytes
    same4(p)          the 4 bytes at p in every group
+   spread(p)         LANES bytes as whole numbers
    columns(a, b, c)  the groups (a[i], b[i], c[i], 0); may read 16 bytes
    dot(sum, x, w)    sum plus, in each group, the 4 products of x's unsigned and w's signed bytes
    finish(y, count, sum, scale, offset)
@@ -129,6 +130,22 @@ static void depthwise(const fv_int8_layer *l, int row, int row_end, const uint8_
             else
                 slide(l, &t, 2, c, out);
         }
+}
+
+/* ---- rescaling ---- */
+
+static void rescale(size_t rows, size_t channels, const uint8_t *x, float scale, float offset, uint8_t *y,
+                    size_t y_stride) {
+    float scales[LANES], offsets[LANES];
+    for (int i = 0; i < LANES; i++) {
+        scales[i] = scale;
+        offsets[i] = offset;
+    }
+    for (size_t r = 0; r < rows; r++, x += channels, y += y_stride) {
+        size_t c = 0;
+        for (; c + LANES <= channels; c += LANES) finish(y + c, LANES, spread(x + c), scales, offsets);
+        rescale_rest(c, channels, x, scale, offset, y);
+    }
 }
 
 const fv_int8_kernels TABLE = {.level = LEVEL,

@@ -17,13 +17,9 @@ static void quantise(size_t count, const float *restrict x, float scale, float o
     for (size_t i = 0; i < count; i++) y[i] = to_byte(x[i] * scale + offset);
 }
 
-static void rescale(size_t rows, size_t channels, const uint8_t *x, float scale, float offset, uint8_t *y,
-                    size_t y_stride) {
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *restrict in = x + r * channels;
-        uint8_t *restrict out = y + r * y_stride;
-        for (size_t c = 0; c < channels; c++) out[c] = to_byte((float)in[c] * scale + offset);
-    }
+/* Of one row, from byte c on. */
+static void rescale_rest(size_t c, size_t channels, const uint8_t *x, float scale, float offset, uint8_t *y) {
+    for (; c < channels; c++) y[c] = to_byte((float)x[c] * scale + offset);
 }
 
 static void add(size_t count, const uint8_t *a, const uint8_t *b, float scale_a, float scale_b, float offset,

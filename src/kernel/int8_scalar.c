@@ -40,6 +40,11 @@ static void depthwise(const fv_int8_layer *l, int row, int row_end, const uint8_
                 window_bytes(l, i, j, first, x, y + ((int64_t)i * l->window.out_w + j) * l->channels + first);
 }
 
+static void rescale(size_t rows, size_t channels, const uint8_t *x, float scale, float offset, uint8_t *y,
+                    size_t y_stride) {
+    for (size_t r = 0; r < rows; r++) rescale_rest(0, channels, x + r * channels, scale, offset, y + r * y_stride);
+}
+
 const fv_int8_kernels fv_int8_scalar = {.level = FV_CPU_SCALAR,
                                         .name = "8 bits, plain C",
                                         .lanes = LANES,
