@@ -168,6 +168,10 @@ bench-loader: $(BUILD)/slow/loader_share ## training's images/s with the loader 
 bench-augment: $(BUILD)/slow/augment_times ## time of an augmented sample, change by change: docs/results/augment.md
 	@$< >$(BUILD)/augment.md && mv $(BUILD)/augment.md docs/results/augment.md && cat docs/results/augment.md
 
+.PHONY: bench-int8
+bench-int8: $(BUILD)/slow/int8_times ## mobilenetv2_unet in float32 and in 8 bits, in turn: the times of docs/results/int8.md (x86-64)
+	@$<
+
 format: ## clang-format in place
 	clang-format -i $$(git ls-files '*.c' '*.h' '*.cpp')
 
@@ -236,6 +240,8 @@ $(BUILD)/slow/%: $(BUILD)/obj/tests/slow/%.o $(call object,$(SLOW_HELPERS)) $(BU
 $(BUILD)/peers/%: $(BUILD)/obj/tests/peers/%.o $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(call object,src/kernel/int8_avx512.c): CFLAGS += -mavx512vnni
 
 ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
 

@@ -10,6 +10,7 @@
 #include "export_measure.h"
 #include "export_metadata.h"
 #include "export_photos.h"
+#include "fovea/base/file.h"
 #include "fovea/base/log.h"
 #include "fovea/exchange/open.h"
 #include "fovea/exchange/rounded.h"
@@ -18,6 +19,7 @@
 #include "run_setup.h"
 
 enum { FORMATS_MAX = 8 };
+#define MUCH 0.01 /* of Dice to be lost */
 
 typedef struct export_arguments {
     bool format[FORMATS_MAX]; /* by export_formats */
@@ -49,11 +51,11 @@ typedef struct export_run {
 
 /* ---- what the options ask for ---- */
 
-static fv_export_precision precision_of(const export_arguments *a) {
-    return a->bytes          ? FV_PRECISION_INT8
-           : a->half         ? FV_PRECISION_FLOAT16
-           : a->half_storage ? FV_PRECISION_FLOAT16_STORAGE
-                             : FV_PRECISION_FLOAT32;
+static fv_export_precision precision_of(const export_arguments *a, const export_format *format) {
+    return a->bytes                                      ? FV_PRECISION_INT8
+           : a->half_storage || (a->half && format->own) ? FV_PRECISION_FLOAT16_STORAGE
+           : a->half                                     ? FV_PRECISION_FLOAT16
+                                                         : FV_PRECISION_FLOAT32;
 }
 
 static fv_status find_format(const export_arguments *a, const export_format **format) {
@@ -64,9 +66,12 @@ static fv_status find_format(const export_arguments *a, const export_format **fo
                            export_formats[i].option);
         if (a->format[i]) *format = &export_formats[i];
     }
-    return *format ? FV_OK
-                   : fv_fail(FV_BAD_INPUT, "say in which format: --%s or --%s; see fovea export --help",
-                             export_formats[0].option, export_formats[1].option);
+    if (*format) return FV_OK;
+    char known[128] = "";
+    for (int i = 0; i < export_format_count; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s--%s", i ? ", " : "",
+                 export_formats[i].option);
+    return fv_fail(FV_BAD_INPUT, "say in which format: %s; see fovea export --help", known);
 }
 
 static fv_status check_combination(const export_arguments *a) {
@@ -155,7 +160,7 @@ static fv_status write(export_run *run) {
                                        .preprocessing = a->preprocessing,
                                        .integer_ends = a->integer_ends,
                                        .logits = a->logits,
-                                       .precision = precision_of(a)};
+                                       .precision = precision_of(a, run->format)};
     FV_TRY(choose_size(run, &side));
     FV_TRY(fv_folded_make(run->model, side, side, a->logits, &run->folded));
     FV_TRY(calibrate(run));
@@ -163,6 +168,7 @@ static fv_status write(export_run *run) {
     run->job.spec = &run->model->spec;
     run->job.folded = &run->folded;
     run->job.metadata = &run->metadata;
+    run->job.model_path = run->model_path;
     run->job.path = a->out;
     return run->format->write(&run->job);
 }
@@ -186,14 +192,20 @@ static fv_status choose_split(const export_run *run, const fv_manifest *manifest
     return fv_evaluate_check(&run->model->spec, manifest, *split);
 }
 
+/* The model that predicts as the written file does. */
+static fv_status exported_model(export_run *run, fv_model **exported) {
+    if (run->format->own) return fv_model_load(run->arguments->out, exported);
+    FV_TRY(fv_folded_make(run->model, run->folded.input.h, run->folded.input.w, true, &run->logits));
+    return fv_rounded_make(&run->model->spec, &run->logits, run->job.shape.precision, run->job.ranges, exported);
+}
+
 static fv_status measure_on(export_run *run, fv_manifest *manifest, int mask_threshold) {
     const fv_evaluate_settings settings = {.mask_threshold = mask_threshold, .seed = 1};
     fv_model *exported;
     fv_split split;
     FV_TRY(choose_split(run, manifest, &split));
     export_limit_records(manifest, &split, (int)run->arguments->photos);
-    FV_TRY(fv_folded_make(run->model, run->folded.input.h, run->folded.input.w, true, &run->logits));
-    FV_TRY(fv_rounded_make(&run->model->spec, &run->logits, run->job.shape.precision, run->job.ranges, &exported));
+    FV_TRY(exported_model(run, &exported));
     fv_status status = export_measure(run->model, exported, manifest, split, &settings, &run->figures);
     fv_model_free(exported);
     return status;
@@ -233,13 +245,16 @@ static void print_figures(const export_run *run) {
         printf("  not measured: name photographs with masks by --manifest TABLE.csv\n");
         return;
     }
-    printf("  difference  %.2g at most in a pixel's probability, on %d photographs (the file's numbers simulated in "
-           "fovea)\n",
-           f->difference, f->compared);
-    for (int c = 0; c < spec->classes; c++)
-        if (isfinite(f->before[c]))
-            printf("  Dice        %s %.4f before, %.4f after: %+.4f on %d photographs\n", spec->class_names[c],
-                   f->before[c], f->after[c], f->after[c] - f->before[c], f->measured);
+    printf("  difference  %.2g at most in a pixel's probability, on %d photographs%s\n", f->difference, f->compared,
+           run->format->own ? "" : " (the file's numbers simulated in fovea)");
+    bool much = false;
+    for (int c = 0; c < spec->classes; c++) {
+        if (!isfinite(f->before[c])) continue;
+        printf("  Dice        %s %.4f before, %.4f after: %+.4f on %d photographs\n", spec->class_names[c],
+               f->before[c], f->after[c], f->after[c] - f->before[c], f->measured);
+        much |= f->before[c] - f->after[c] > MUCH;
+    }
+    if (much) printf("  that is much: take more bits, or calibrate on more photographs (--samples, --calibrate)\n");
 }
 
 static char *figures_json(const export_run *run) {
@@ -332,12 +347,13 @@ fv_status command_export(int argc, char **argv) {
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) options[count++] = others[i];
     const command_line line = {
         "export",
-        "RUN|MODEL --onnx|--tflite [--fp16|--fp16-storage|--int8] --out FILE [options]",
+        "RUN|MODEL --onnx|--tflite|--fovea [--fp16|--fp16-storage|--int8] --out FILE [options]",
         "Writes the network for other runtimes, with preprocessing, thresholds and class names in the file's metadata, "
         "and prints its\n"
         "size, the largest difference to fovea and Dice before and after. Of a run folder the best weights are used.",
         "  fovea export runs/od_oc --onnx --out od_oc.onnx\n"
         "  fovea export runs/od_oc --onnx --fp16 --with-preprocessing --out od_oc_fp16.onnx\n"
+        "  fovea export runs/od_oc --fovea --fp16 --out small.safetensors\n"
         "  fovea export vessels.safetensors --onnx --int8 --calibrate photos/ --manifest test/index.csv --out v8.onnx",
         options,
         count};

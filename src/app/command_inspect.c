@@ -85,6 +85,7 @@ static fv_status print_summary(fv_model *model, const fv_graph *graph, fv_value 
     for (int c = 0; c < spec->classes; c++) printf(" %s (threshold %g)", spec->class_names[c], spec->thresholds[c]);
     printf("\n");
     print_preprocess(&spec->preprocess);
+    if (model->ranges) printf("arithmetic    8 bits in prediction\n");
     printf("parameters    %zu trainable, %zu in all\n", fv_params_count_values(&model->params, true),
            fv_params_count_values(&model->params, false));
     printf("cost          %.3f GMAC a photograph\n", total_macs(graph) / 1e9);

@@ -1,7 +1,10 @@
 #include "export_formats.h"
 
+#include <stdlib.h>
+
 #include "fovea/exchange/onnx_write.h"
 #include "fovea/exchange/tflite_write.h"
+#include "fovea/infer/int8_net.h"
 
 static fv_status write_onnx(const export_job *job) {
     const fv_onnx_settings settings = {.precision = job->shape.precision,
@@ -27,6 +30,28 @@ static fv_status write_tflite(const export_job *job) {
     return fv_tflite_write(job->folded, &settings, job->path);
 }
 
+/* The network is made in 8 bits first, for the sentence about a layer that can't be. */
+static fv_status write_int8(const export_job *job) {
+    fv_int8_net *net;
+    FV_TRY(fv_int8_net_make(job->folded, job->ranges, &net));
+    fv_int8_net_free(net);
+    char *ranges = fv_ranges_to_json(job->folded, job->ranges);
+    fv_status status = ranges ? fv_model_file_halve(job->model_path, ranges, job->path)
+                              : fv_fail_memory("the ranges of 8-bit results", 4096);
+    free(ranges);
+    return status;
+}
+
+static fv_status write_fovea(const export_job *job) {
+    if (job->shape.preprocessing || job->shape.logits)
+        return fv_fail(FV_BAD_INPUT, "--%s does not go with --fovea: fovea does that with every model file",
+                       job->shape.logits ? "logits" : "with-preprocessing");
+    if (job->shape.precision == FV_PRECISION_FLOAT16_STORAGE)
+        return fv_model_file_halve(job->model_path, NULL, job->path);
+    if (job->shape.precision == FV_PRECISION_INT8) return write_int8(job);
+    return fv_fail(FV_BAD_INPUT, "--fovea goes with --fp16 or --int8: without them it is the model file itself");
+}
+
 const export_format export_formats[] = {
     {.option = "onnx",
      .help = "as ONNX, opset 17: input \"input\" and output \"output\", NCHW, any batch",
@@ -38,5 +63,11 @@ const export_format export_formats[] = {
      .layout = "NHWC",
      .integer_ends = true,
      .write = write_tflite},
+    {.option = "fovea",
+     .help = "as fovea's own model file: with --fp16 half as large, with --int8 predicted with in 8 bits",
+     .layout = "NHWC",
+     .free_size = true,
+     .own = true,
+     .write = write_fovea},
 };
 const int export_format_count = sizeof export_formats / sizeof *export_formats;

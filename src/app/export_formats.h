@@ -12,6 +12,7 @@ typedef struct export_job {
     fv_export_shape shape;
     const fv_ranges *ranges; /* of FV_PRECISION_INT8, else NULL */
     const fv_metadata *metadata;
+    const char *model_path; /* of the model file that is exported */
     const char *path;
 } export_job;
 
@@ -22,6 +23,7 @@ typedef struct export_format {
     bool free_size;     /* the file can leave height and width open */
     bool integer_ends;  /* the file's input and output can be int8 */
     bool joins_concat;  /* fv_ranges_measure(): its 8-bit concatenations can't rescale */
+    bool own;           /* fovea's model file: computed with by fovea, in float32 */
     fv_status (*write)(const export_job *job);
 } export_format;
 

@@ -194,6 +194,13 @@ static void activation_add(folder *f, const fv_graph_node *node) {
     f->made_by[node->out] = f->made_by[node->in[0]];
 }
 
+/* Its result is its input from here on, with the readers of both but the node itself. */
+static void drop(folder *f, const fv_graph_node *node) {
+    int *in = &f->readers[node->in[0]], *out = &f->readers[node->out];
+    *in = *out = *in - 1 + *out;
+    f->made_by[node->out] = f->made_by[node->in[0]];
+}
+
 static fv_status node_add(folder *f, const fv_graph_node *node) {
     switch (roles[node->spec.kind]) {
     case ROLE_KERNEL:
@@ -209,7 +216,7 @@ static fv_status node_add(folder *f, const fv_graph_node *node) {
         layer_add(f, node, node->spec.kind);
         return FV_OK;
     case ROLE_DROPPED:
-        f->made_by[node->out] = f->made_by[node->in[0]];
+        drop(f, node);
         return FV_OK;
     case ROLE_TRAINING:
         break;
@@ -232,7 +239,7 @@ fv_status fv_folded_from_graph(const fv_graph *graph, fv_value input, fv_value o
     *folded = (fv_folded){0};
     FV_TRY(fv_graph_status(graph));
     size_t values = (size_t)graph->value_count,
-           most = 2 * (size_t)graph->node_count; /* a norm with residual makes two */
+           most = 2 * (size_t)graph->node_count + 1; /* a norm with residual makes two */
     folder f = {graph, folded, fv_allocate(values, sizeof *f.made_by, "an export"),
                 fv_allocate(values, sizeof *f.readers, "an export")};
     folded->layers = fv_allocate(most, sizeof *folded->layers, "an export");

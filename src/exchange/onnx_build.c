@@ -260,8 +260,9 @@ fv_status onnx_write(const onnx_builder *b, const char *path) {
     if (b->failed) return fv_fail(FV_NO_RESOURCE, "not enough memory to put %s together", path);
     size_t bytes = onnx__model_proto__get_packed_size(b->model);
     if (bytes > INT32_MAX)
-        return fv_fail(FV_BAD_INPUT, "%s would have %zu MiB, and an ONNX file can't have more than 2047: take --fp16",
-                       path, bytes >> 20);
+        return fv_fail(FV_BAD_INPUT,
+                       "%s would have %zu MiB, and an ONNX file can't have more than 2047: take half precision", path,
+                       bytes >> 20);
     FV_TRY(fv_file_begin(&file, path));
     file_buffer buffer = {.base = {append_to_file}, .stream = file.stream};
     onnx__model_proto__pack_to_buffer(b->model, &buffer.base);

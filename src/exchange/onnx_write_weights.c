@@ -36,7 +36,7 @@ static void check_halves(onnx_writer *w, const char *name, size_t count, const f
     for (size_t i = 0; i < count && w->status == FV_OK; i++)
         if (!(fabsf(values[i]) <= FV_HALF_MAX))
             w->status = fv_fail(FV_BAD_INPUT,
-                                "%s has the value %g, which half precision (up to 65504) can't hold: leave --fp16 out",
+                                "%s has the value %g, which half precision (up to 65504) can't hold: take float32",
                                 name, (double)values[i]);
 }
 

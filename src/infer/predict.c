@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "fovea/base/memory.h"
+#include "fovea/infer/int8_net.h"
 #include "fovea/nn/layers.h"
 
 #define LEAST_WINDOW 64 /* px: smaller windows would see too little round each pixel */
@@ -13,8 +14,10 @@ struct fv_predictor {
     fv_model *model;
     const fv_model_spec *spec;
     fv_graph graph;
-    fv_plan *plan;
+    fv_plan *plan; /* of the network in float32, NULL where it runs in 8 bits */
     fv_value input, output;
+    fv_int8_net *net; /* of the network in 8 bits, or NULL */
+    float *net_input, *net_output;
     int height, width; /* px, of the plan's window; 0 without a plan */
     bool flips;
     size_t memory;  /* of a plan at most, 0: no limit */
@@ -30,10 +33,14 @@ struct fv_predictor {
 static void plan_drop(fv_predictor *p) {
     fv_plan_free(p->plan);
     fv_graph_free(&p->graph);
+    fv_int8_net_free(p->net);
+    free(p->net_input);
+    free(p->net_output);
     free(p->plain);
     free(p->found);
     p->plan = NULL;
-    p->plain = p->found = NULL;
+    p->net = NULL;
+    p->net_input = p->net_output = p->plain = p->found = NULL;
     p->height = p->width = 0;
 }
 
@@ -43,10 +50,34 @@ static void graph_build(fv_predictor *p, int height, int width) {
     p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input, NULL));
 }
 
+static fv_status net_from_folded(fv_predictor *p, const fv_folded *folded) {
+    fv_ranges ranges;
+    FV_TRY(fv_ranges_from_json(p->model->ranges, "fovea.ranges in the model file's metadata", folded, &ranges));
+    fv_status status = fv_int8_net_make(folded, &ranges, &p->net);
+    fv_ranges_free(&ranges);
+    return status;
+}
+
+static fv_status net_build(fv_predictor *p, int height, int width) {
+    size_t pixels = (size_t)height * (size_t)width;
+    fv_folded folded;
+    FV_TRY(fv_folded_make(p->model, height, width, false, &folded));
+    fv_status status = net_from_folded(p, &folded);
+    fv_folded_free(&folded);
+    FV_TRY(status);
+    p->net_input = fv_allocate(pixels * 3, sizeof(float), "the network's input");
+    p->net_output = fv_allocate(pixels * (size_t)p->spec->classes, sizeof(float), "probability maps");
+    return p->net_input && p->net_output ? FV_OK : FV_NO_RESOURCE;
+}
+
+static fv_status float_build(fv_predictor *p, int height, int width) {
+    graph_build(p, height, width);
+    return fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan);
+}
+
 static fv_status plan_build(fv_predictor *p, int height, int width) {
     size_t pixels = (size_t)height * (size_t)width;
-    graph_build(p, height, width);
-    FV_TRY(fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan));
+    FV_TRY((p->model->ranges ? net_build : float_build)(p, height, width));
     p->plain = fv_allocate(pixels * 3, sizeof(float), "the network's input");
     p->found = fv_allocate(pixels * (size_t)p->spec->classes, sizeof(float), "probability maps");
     if (!p->plain || !p->found) return FV_NO_RESOURCE;
@@ -56,7 +87,7 @@ static fv_status plan_build(fv_predictor *p, int height, int width) {
 }
 
 static fv_status plan_for(fv_predictor *p, int height, int width) {
-    if (p->plan && p->height == height && p->width == width) return FV_OK;
+    if (p->height == height && p->width == width) return FV_OK;
     plan_drop(p);
     fv_status status = plan_build(p, height, width);
     if (status != FV_OK) plan_drop(p);
@@ -108,6 +139,7 @@ void fv_predictor_set_memory(fv_predictor *p, size_t bytes) {
 }
 
 size_t fv_predictor_bytes(const fv_predictor *p) {
+    if (p->net) return fv_int8_net_bytes(p->net);
     return p->plan ? fv_plan_bytes(p->plan) : 0;
 }
 
@@ -136,11 +168,15 @@ static fv_status check_finite(const fv_predictor *p) {
 
 /* From p->plain to p->found. */
 static fv_status run_window(fv_predictor *p) {
-    fv_real *input = fv_plan_data(p->plan, p->input), *output = fv_plan_data(p->plan, p->output);
+    float *input = p->net ? p->net_input : fv_plan_data(p->plan, p->input);
+    float *output = p->net ? p->net_output : fv_plan_data(p->plan, p->output);
     int views = p->flips ? 4 : 1;
     for (int view = 0; view < views; view++) {
         add_flipped(p, p->plain, input, 3, view & 1, view & 2, 1, true);
-        fv_plan_forward(p->plan, false, 0, 0);
+        if (p->net)
+            fv_int8_net_run(p->net, input, output);
+        else
+            fv_plan_forward(p->plan, false, 0, 0);
         add_flipped(p, output, p->found, p->spec->classes, view & 1, view & 2, 1.0f / (float)views, view == 0);
     }
     return check_finite(p);

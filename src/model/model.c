@@ -220,6 +220,7 @@ void fv_model_free(fv_model *model) {
     if (!model) return;
     fv_params_free(&model->params);
     fv_recipe_free(model->recipe);
+    free(model->ranges);
     free(model);
 }
 

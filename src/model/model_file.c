@@ -1,14 +1,19 @@
 /* Model files: safetensors with the parameters as "model.<name>" and the spec as JSON in the metadata. */
 #include <cjson/cJSON.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fovea/base/memory.h"
 #include "fovea/model/model.h"
+#include "fovea/tensor/half.h"
 
 #define FORMAT_VERSION 1
 #define SPEC_KEY "fovea.model"
 #define THRESHOLDS_KEY "fovea.thresholds"
+#define RANGES_KEY "fovea.ranges"
+#define TRAINING_KEY "fovea.training" /* a checkpoint's state: nothing without its moments */
 #define VALUE_PREFIX "model."
 
 /* ---- writing ---- */
@@ -51,18 +56,30 @@ static cJSON *spec_to_json(const fv_model_spec *spec) {
     cJSON_AddStringToObject(item, "normalise", fv_normalise_names[pre->normalise]);
     cJSON_AddStringToObject(
         root, "weights",
-        "names model.*, float32; kernels {height, width, in, out}; depthwise {height, width, 1, channels}");
+        "names model.*, float32 or float16; kernels {height, width, in, out}; depthwise {height, width, 1, channels}");
     return root;
 }
 
-static fv_status add_values(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
+/* Whether no finite value becomes infinite as a half. */
+static bool fits_halves(const fv_real *values, const uint16_t *halves, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (isfinite(values[i]) && isinf(fv_half_to_float(halves[i]))) return false;
+    return true;
+}
+
+/* From `values` or, where they are there and hold what the values are, from `halves`: the same numbers in both. */
+static fv_status add_values(const fv_model *model, const fv_real *values, const uint16_t *halves,
+                            fv_safetensors_writer *writer) {
     for (int i = 0; i < model->params.count; i++) {
         const fv_param *param = &model->params.list[i];
         char name[FV_NAME_MAX + sizeof VALUE_PREFIX];
         snprintf(name, sizeof name, VALUE_PREFIX "%s", param->name);
         fv_shape s = param->shape;
         int64_t shape[4] = {s.n, s.h, s.w, s.c};
-        FV_TRY(fv_safetensors_add(writer, name, "F32", 4, shape, values + param->offset));
+        size_t offset = param->offset;
+        bool half = halves && fits_halves(values + offset, halves + offset, param->count);
+        const void *data = half ? (const void *)(halves + offset) : values + offset;
+        FV_TRY(fv_safetensors_add(writer, name, half ? "F16" : "F32", 4, shape, data));
     }
     return FV_OK;
 }
@@ -74,13 +91,18 @@ char *fv_model_spec_json(const fv_model_spec *spec) {
     return text;
 }
 
-fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
+static fv_status add_spec(const fv_model *model, fv_safetensors_writer *writer) {
     char *text = fv_model_spec_json(&model->spec);
     fv_status status =
         text ? fv_safetensors_add_metadata(writer, SPEC_KEY, text) : fv_fail_memory("a model's settings", 4096);
     free(text);
     FV_TRY(status);
-    return add_values(model, values ? values : model->params.values, writer);
+    return model->ranges ? fv_safetensors_add_metadata(writer, RANGES_KEY, model->ranges) : FV_OK;
+}
+
+fv_status fv_model_add_to(const fv_model *model, const fv_real *values, fv_safetensors_writer *writer) {
+    FV_TRY(add_spec(model, writer));
+    return add_values(model, values ? values : model->params.values, NULL, writer);
 }
 
 fv_status fv_model_save(const fv_model *model, const char *path) {
@@ -221,13 +243,21 @@ static fv_status value_check(const fv_param *param, const fv_safetensor *tensor,
     if (!tensor)
         return fv_fail(FV_BAD_INPUT, "%s is from another network: it has no tensor \"" VALUE_PREFIX "%s\"", path,
                        param->name);
-    if (strcmp(tensor->dtype, "F32") != 0 || tensor->dims != 4 || memcmp(tensor->shape, shape, sizeof shape) != 0) {
+    bool float32 = strcmp(tensor->dtype, "F32") == 0, half = strcmp(tensor->dtype, "F16") == 0;
+    if (!(float32 || half) || tensor->dims != 4 || memcmp(tensor->shape, shape, sizeof shape) != 0) {
         char text[FV_SHAPE_TEXT];
         return fv_fail(FV_BAD_INPUT,
-                       "%s is from another network: tensor \"" VALUE_PREFIX "%s\" should be F32 of shape %s", path,
-                       param->name, fv_shape_text(s, text));
+                       "%s is from another network: tensor \"" VALUE_PREFIX "%s\" should be F32 or F16 of shape %s",
+                       path, param->name, fv_shape_text(s, text));
     }
     return FV_OK;
+}
+
+static void take_value(const fv_param *param, const fv_safetensor *tensor, fv_real *values) {
+    if (strcmp(tensor->dtype, "F16") == 0)
+        fv_halves_to_floats(param->count, tensor->data, values + param->offset);
+    else
+        memcpy(values + param->offset, tensor->data, tensor->bytes);
 }
 
 fv_status fv_model_read_values(fv_model *model, const fv_safetensors *file) {
@@ -240,9 +270,16 @@ fv_status fv_model_read_values(fv_model *model, const fv_safetensors *file) {
             if (pass == 0)
                 FV_TRY(value_check(param, tensor, file->path));
             else
-                memcpy(model->params.values + param->offset, tensor->data, tensor->bytes);
+                take_value(param, tensor, model->params.values);
         }
     return FV_OK;
+}
+
+static fv_status take_ranges(const fv_safetensors *file, fv_model *model) {
+    const char *text = fv_safetensors_metadata(file, RANGES_KEY);
+    if (!text) return FV_OK;
+    model->ranges = strdup(text);
+    return model->ranges ? FV_OK : fv_fail_memory("the ranges of 8-bit results", strlen(text));
 }
 
 fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model) {
@@ -252,6 +289,7 @@ fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model
     if (fv_model_spec_check(&spec) != FV_OK) return fv_fail(FV_BAD_INPUT, "%s: %s", file->path, fv_error());
     FV_TRY(fv_model_make(&spec, 0, model));
     fv_status status = fv_model_read_values(*model, file);
+    if (status == FV_OK) status = take_ranges(file, *model);
     if (status == FV_OK) return FV_OK;
     fv_model_free(*model);
     *model = NULL;
@@ -267,36 +305,83 @@ fv_status fv_model_load(const char *path, fv_model **model) {
     return status;
 }
 
-/* ---- thresholds ---- */
+/* ---- a file made from another ---- */
 
-static fv_status copy_metadata(const fv_safetensors *file, const char *origin, fv_safetensors_writer *writer) {
+/* All but what is written anew and what the new file has no use for. */
+static fv_status copy_metadata(const fv_safetensors *file, const char *const *without, fv_safetensors_writer *writer) {
     const cJSON *item;
     cJSON_ArrayForEach(item, (const cJSON *)file->metadata) {
-        bool own = strcmp(item->string, SPEC_KEY) == 0 || strcmp(item->string, THRESHOLDS_KEY) == 0;
-        if (!own) FV_TRY(fv_safetensors_add_metadata(writer, item->string, item->valuestring));
+        bool keep = true;
+        for (int i = 0; without[i]; i++) keep = keep && strcmp(item->string, without[i]) != 0;
+        if (keep) FV_TRY(fv_safetensors_add_metadata(writer, item->string, item->valuestring));
     }
+    return FV_OK;
+}
+
+/* `halves` as in add_values(); `origin`: of the thresholds, NULL for none. */
+static fv_status add_all(const fv_safetensors *file, const fv_model *model, const uint16_t *halves, const char *origin,
+                         fv_safetensors_writer *writer) {
+    static const char *const without[] = {SPEC_KEY, THRESHOLDS_KEY, RANGES_KEY, TRAINING_KEY, NULL};
+    FV_TRY(add_spec(model, writer));
+    FV_TRY(add_values(model, model->params.values, halves, writer));
+    FV_TRY(copy_metadata(file, without, writer));
     return origin ? fv_safetensors_add_metadata(writer, THRESHOLDS_KEY, origin) : FV_OK;
 }
 
-static fv_status rewrite(const fv_safetensors *file, const fv_model *model, const char *origin, const char *path) {
-    fv_safetensors_writer *writer;
-    FV_TRY(fv_safetensors_writer_make(&writer));
-    fv_status status = fv_model_add_to(model, NULL, writer);
-    if (status == FV_OK) status = copy_metadata(file, origin, writer);
-    if (status == FV_OK) return fv_safetensors_write(writer, path);
-    fv_safetensors_writer_free(writer);
+static fv_status rewrite(const fv_safetensors *file, const fv_model *model, bool half, const char *origin,
+                         const char *path) {
+    const fv_params *params = &model->params;
+    uint16_t *halves = half ? fv_allocate(params->total, sizeof *halves, "a model's halves") : NULL;
+    if (half && !halves) return FV_NO_RESOURCE;
+    if (half) fv_halves_from_floats(params->total, params->values, halves);
+    fv_safetensors_writer *writer = NULL;
+    fv_status status = fv_safetensors_writer_make(&writer);
+    if (status == FV_OK) status = add_all(file, model, halves, origin, writer);
+    if (status == FV_OK)
+        status = fv_safetensors_write(writer, path);
+    else
+        fv_safetensors_writer_free(writer);
+    free(halves);
+    return status;
+}
+
+/* Whether the file holds the model's values as halves. */
+static bool has_halves(const fv_safetensors *file) {
+    for (int i = 0; i < file->count; i++) {
+        bool value = strncmp(file->list[i].name, VALUE_PREFIX, strlen(VALUE_PREFIX)) == 0;
+        if (value && strcmp(file->list[i].dtype, "F16") == 0) return true;
+    }
+    return false;
+}
+
+/* Opens a model file for rewriting; on failure nothing stays open. */
+static fv_status open_model(const char *path, fv_safetensors *file, fv_model **model) {
+    FV_TRY(fv_safetensors_read(path, file));
+    fv_status status = fv_model_from_safetensors(file, model);
+    if (status != FV_OK) fv_safetensors_free(file);
     return status;
 }
 
 fv_status fv_model_file_set_thresholds(const char *path, const double *thresholds, const char *origin) {
     fv_safetensors file;
-    fv_model *model = NULL;
-    FV_TRY(fv_safetensors_read(path, &file));
-    fv_status status = fv_model_from_safetensors(&file, &model);
-    if (status == FV_OK) {
-        memcpy(model->spec.thresholds, thresholds, (size_t)model->spec.classes * sizeof *thresholds);
-        status = rewrite(&file, model, origin, path);
-    }
+    fv_model *model;
+    FV_TRY(open_model(path, &file, &model));
+    memcpy(model->spec.thresholds, thresholds, (size_t)model->spec.classes * sizeof *thresholds);
+    fv_status status = rewrite(&file, model, has_halves(&file), origin, path);
+    fv_model_free(model);
+    fv_safetensors_free(&file);
+    return status;
+}
+
+fv_status fv_model_file_halve(const char *path, const char *ranges, const char *half_path) {
+    fv_safetensors file;
+    fv_model *model;
+    FV_TRY(open_model(path, &file, &model));
+    free(model->ranges);
+    model->ranges = ranges ? strdup(ranges) : NULL;
+    fv_status status = ranges && !model->ranges ? fv_fail_memory("the ranges of 8-bit results", strlen(ranges)) : FV_OK;
+    if (status == FV_OK)
+        status = rewrite(&file, model, true, fv_safetensors_metadata(&file, THRESHOLDS_KEY), half_path);
     fv_model_free(model);
     fv_safetensors_free(&file);
     return status;

@@ -4,6 +4,7 @@
 #include "fovea/base/threads.h"
 #include "fovea/kernel/conv.h"
 #include "fovea/kernel/conv_narrow.h"
+#include "fovea/kernel/conv_single.h"
 #include "fovea/kernel/gemm.h"
 #include "fovea/kernel/moments.h"
 #include "fovea/kernel/separable.h"
@@ -133,7 +134,13 @@ static size_t backward_work(const fv_op_spec *spec) {
                                : work;
 }
 
-static size_t forward_work(const fv_op_spec *spec) {
+/* Forward alone, where nobody wants moments or a map. */
+static bool is_single(const fv_op_spec *spec) {
+    fv_window window = fv_op_window(spec);
+    return spec->attributes.groups == 1 && fv_conv_single_pays(&window, spec->in[INPUT].c, spec->out.c);
+}
+
+static size_t forward_work_of_way(const fv_op_spec *spec) {
     fv_window window = fv_op_window(spec);
     int c = spec->in[INPUT].c, f = spec->out.c;
     int64_t pixels = fv_window_out_pixels(&window);
@@ -149,6 +156,12 @@ static size_t forward_work(const fv_op_spec *spec) {
     }
     size_t gathered = (size_t)fv_threads() * fv_conv_direct_scratch(&window, group_in(spec), group_out(spec));
     return fv_larger(gathered, fv_moments_work(pixels, f));
+}
+
+static size_t forward_work(const fv_op_spec *spec) {
+    fv_window window = fv_op_window(spec);
+    size_t single = is_single(spec) ? fv_conv_single_work(&window, spec->in[INPUT].c) : 0;
+    return fv_larger(single, forward_work_of_way(spec));
 }
 
 static size_t work_bytes(const fv_op_spec *spec, bool backward) {
@@ -202,6 +215,17 @@ static void forward_separable(const fv_op_call *call, const fv_gemm_result *resu
                                      .work = work});
 }
 
+static void forward_single(const fv_op_call *call, const fv_gemm_result *result, void *work) {
+    const fv_op_spec *spec = call->spec;
+    fv_conv_single_run(&(fv_conv_single){.window = fv_op_window(spec),
+                                         .channels = spec->in[INPUT].c,
+                                         .in = call->in[INPUT],
+                                         .in_stride = fv_pixel_stride(call->in_stride[INPUT], spec->in[INPUT].c),
+                                         .weight = call->in[WEIGHT],
+                                         .result = *result,
+                                         .work = work});
+}
+
 static void run_3x3(conv_way way, const fv_conv3x3_product *product) {
     if (way == WAY_WINOGRAD)
         fv_winograd_run(product);
@@ -217,6 +241,10 @@ static void forward(const fv_op_call *call) {
     void *work = (char *)call->work + fv_op_offset_bytes(spec);
     if (call->before) {
         forward_separable(call, &result, work);
+        return;
+    }
+    if (is_single(spec) && !call->moments && !call->in_map) {
+        forward_single(call, &result, work);
         return;
     }
     switch (way_of(spec)) {

@@ -18,7 +18,8 @@ size_t fv_safetensors_element_bytes(const char *dtype) {
     static const struct {
         const char *name;
         size_t bytes;
-    } types[] = {{"F32", 4}, {"F64", 8}, {"I64", 8}, {"U8", 1}};
+    } types[] = {{"F32", 4}, {"F64", 8}, {"F16", 2}, {"BF16", 2}, {"I64", 8},
+                 {"I32", 4}, {"I16", 2}, {"I8", 1},  {"U8", 1},   {"BOOL", 1}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!strcmp(dtype, types[i].name)) return types[i].bytes;
     return 0;
@@ -90,7 +91,7 @@ static bool take_whole(const cJSON *item, int64_t *value) {
 static fv_status take_dtype(const fv_safetensors *file, const cJSON *item, fv_safetensor *tensor) {
     const cJSON *dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
     if (!cJSON_IsString(dtype) || !fv_safetensors_element_bytes(dtype->valuestring))
-        return fv_fail(FV_BAD_INPUT, "%s: tensor %.100s: dtype %.20s is none of F32, F64, I64, U8; convert it",
+        return fv_fail(FV_BAD_INPUT, "%s: tensor %.100s: dtype %.20s is none of " FV_SAFETENSORS_DTYPES "; convert it",
                        file->path, tensor->name, cJSON_IsString(dtype) ? dtype->valuestring : "(missing)");
     snprintf(tensor->dtype, sizeof tensor->dtype, "%s", dtype->valuestring);
     return FV_OK;

@@ -7,6 +7,7 @@
 
 #define FV_SAFETENSORS_HEADER_LIMIT ((uint64_t)100 * 1000 * 1000)
 #define FV_SAFETENSORS_FILE_LIMIT ((size_t)4 << 30)
+#define FV_SAFETENSORS_DTYPES "F32, F64, F16, BF16, I64, I32, I16, I8, U8, BOOL"
 #define FV_SAFETENSORS_METADATA "__metadata__"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,

@@ -62,7 +62,8 @@ static int mend_utf8(char *text) {
 static fv_status check_tensor(const fv_safetensors_writer *writer, const char *name, const char *dtype, int dims,
                               const int64_t *shape) {
     size_t element_bytes = fv_safetensors_element_bytes(dtype);
-    if (!element_bytes) return fv_fail(FV_BAD_INPUT, "tensor %s: dtype %s is none of F32, F64, I64, U8", name, dtype);
+    if (!element_bytes)
+        return fv_fail(FV_BAD_INPUT, "tensor %s: dtype %s is none of " FV_SAFETENSORS_DTYPES, name, dtype);
     if (!*name || !strcmp(name, FV_SAFETENSORS_METADATA))
         return fv_fail(FV_BAD_INPUT, "\"%s\" cannot be the name of a tensor", name);
     if (dims < 0 || dims > FV_SAFETENSORS_MAX_DIMS)

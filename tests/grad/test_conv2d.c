@@ -60,6 +60,8 @@ static const conv_case cases[] = {
     {"few channels, in bands", {2, 37, 8, 3}, 3, 3, 5, 1, 1, 1, SAME, true},
     {"few channels, results in groups", {1, 5, 16, 4}, 3, 3, 8, 1, 1, 1, SAME, false},
     {"few channels, many filters", {1, 4, 9, 2}, 3, 3, 18, 1, 1, 1, PAD(2, 0, 1, 1), true},
+    {"one filter, in bands", {2, 37, 8, 12}, 3, 3, 1, 1, 1, 1, SAME, true},
+    {"one filter, stride 2", {1, 9, 7, 17}, 3, 3, 1, 2, 1, 1, SAME, false},
     {"large, stride 2", {2, 67, 41, 3}, 3, 3, 5, 2, 1, 1, SAME, true},
     {"large, groups", {2, 33, 35, 4}, 3, 3, 6, 1, 1, 2, SAME, false},
     {"large pointwise", {3, 33, 35, 7}, 1, 1, 5, 1, 1, 1, SAME, true},

@@ -14,6 +14,7 @@
 #include "fovea/graph/plan.h"
 #include "fovea/infer/predict.h"
 #include "fovea/model/model.h"
+#include "fovea/tensor/half.h"
 #include "temporary.h"
 
 static fv_model_spec small_spec(void) {
@@ -130,6 +131,97 @@ static void file_holds_depth_and_norm(void **state) {
 }
 
 /* Files written before unet had a depth and a norm say neither. */
+/* Writes `model` as a checkpoint would be, with metadata of its own. */
+static void save_with_metadata(const fv_model *model, const char *path) {
+    fv_safetensors_writer *writer;
+    assert_int_equal(fv_safetensors_writer_make(&writer), FV_OK);
+    assert_int_equal(fv_model_add_to(model, NULL, writer), FV_OK);
+    assert_int_equal(fv_safetensors_add_metadata(writer, "fovea.config", "[train]"), FV_OK);
+    assert_int_equal(fv_safetensors_add_metadata(writer, "fovea.thresholds", "{}"), FV_OK);
+    assert_int_equal(fv_safetensors_add_metadata(writer, "fovea.training", "{}"), FV_OK);
+    assert_int_equal(fv_safetensors_write(writer, path), FV_OK);
+}
+
+static void expect_text(const fv_safetensors *file, const char *key, const char *expected) {
+    const char *found = fv_safetensors_metadata(file, key);
+    if (!expected) assert_null(found);
+    if (expected) assert_true(found && strcmp(found, expected) == 0);
+}
+
+static void half_file_holds_the_rounded_model(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *model = make(&spec, 3), *read;
+    const fv_param *large = &model->params.list[1];
+    model->params.values[large->offset] = 1e5f; /* beyond a half */
+    save_with_metadata(model, temporary_path("full"));
+    assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
+    if (fv_model_load(temporary_path("half"), &read) != FV_OK) fail_msg("%s", fv_error());
+    expect_same_spec(&read->spec, &model->spec);
+    for (int i = 0; i < model->params.count; i++) {
+        const fv_param *param = &model->params.list[i];
+        for (size_t k = param->offset; k < param->offset + param->count; k++) {
+            float value = model->params.values[k];
+            float expected = param == large ? value : fv_half_to_float(fv_half_from_float(value));
+            assert_float_equal(read->params.values[k], expected, 0);
+        }
+    }
+    fv_safetensors file;
+    assert_int_equal(fv_safetensors_read(temporary_path("half"), &file), FV_OK);
+    expect_text(&file, "fovea.config", "[train]");
+    expect_text(&file, "fovea.thresholds", "{}");
+    expect_text(&file, "fovea.training", NULL);
+    for (int i = 0; i < file.count; i++)
+        assert_string_equal(file.list[i].dtype, strcmp(file.list[i].name + 6, large->name) == 0 ? "F32" : "F16");
+    fv_safetensors_free(&file);
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static size_t file_bytes(const char *path) {
+    void *content;
+    size_t bytes;
+    assert_int_equal(fv_file_read(path, 1 << 30, &content, &bytes), FV_OK);
+    free(content);
+    return bytes;
+}
+
+static void half_file_is_half_as_large(void **state) {
+    (void)state;
+    fv_model_spec specs[] = {small_spec(), base_spec("unet", 16), base_spec("resunet", 16)};
+    specs[0].width = 1;
+    for (int i = 0; i < 3; i++) {
+        fv_model *model = make(&specs[i], 1);
+        assert_int_equal(fv_model_save(model, temporary_path("full")), FV_OK);
+        assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
+        size_t full = file_bytes(temporary_path("full")), half = file_bytes(temporary_path("half"));
+        if ((double)half > 0.51 * (double)full) fail_msg("%zu bytes of %zu", half, full);
+        fv_model_free(model);
+    }
+}
+
+static void thresholds_leave_halves(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_model *model = make(&spec, 3), *read;
+    static const double thresholds[2] = {0.25, 0.75};
+    save_with_metadata(model, temporary_path("full"));
+    assert_int_equal(fv_model_file_halve(temporary_path("full"), NULL, temporary_path("half")), FV_OK);
+    size_t before = file_bytes(temporary_path("half"));
+    assert_int_equal(fv_model_file_set_thresholds(temporary_path("half"), thresholds, "{}"), FV_OK);
+    assert_true(labs((long)file_bytes(temporary_path("half")) - (long)before) < 64);
+    assert_int_equal(fv_model_load(temporary_path("half"), &read), FV_OK);
+    assert_float_equal(read->spec.thresholds[1], 0.75, 0);
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static void halving_needs_a_model(void **state) {
+    (void)state;
+    assert_int_equal(fv_model_file_halve(temporary_path("missing"), NULL, temporary_path("none")), FV_BAD_INPUT);
+    assert_false(fv_file_exists(temporary_path("none")));
+}
+
 static void file_without_depth_and_norm_is_read(void **state) {
     (void)state;
     fv_model_spec spec = base_spec("unet", 8);
@@ -380,6 +472,10 @@ int main(void) {
         cmocka_unit_test(file_holds_all_that_inference_needs),
         cmocka_unit_test(file_holds_the_base),
         cmocka_unit_test(file_holds_depth_and_norm),
+        cmocka_unit_test(half_file_holds_the_rounded_model),
+        cmocka_unit_test(half_file_is_half_as_large),
+        cmocka_unit_test(thresholds_leave_halves),
+        cmocka_unit_test(halving_needs_a_model),
         cmocka_unit_test(file_without_depth_and_norm_is_read),
         cmocka_unit_test(seeds_differ_and_repeat),
         cmocka_unit_test(width_multiplier_rounds_as_keras),

@@ -33,6 +33,12 @@ fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calib
                             fv_ranges *ranges);
 /* Accepts a zeroed struct. */
 void fv_ranges_free(fv_ranges *ranges);
+/* As JSON, {"input": [low, high], "layers": {"<name>": [low, high], ...}}: the text that an fv_model carries. NULL
+   without memory; to be freed. */
+char *fv_ranges_to_json(const fv_folded *folded, const fv_ranges *ranges);
+/* Those of `folded`, whatever its size. FV_BAD_INPUT with a sentence that begins with `name` where the text is not such
+   JSON, lacks a layer or has ends that cannot be. */
+fv_status fv_ranges_from_json(const char *text, const char *name, const fv_folded *folded, fv_ranges *ranges);
 /* Of the result of layer `index`, or of the input for FV_FOLDED_INPUT. */
 fv_range fv_ranges_of(const fv_ranges *ranges, int index);
 

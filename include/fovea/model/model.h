@@ -46,6 +46,7 @@ typedef struct fv_model_spec {
 typedef struct fv_model {
     fv_model_spec spec;
     fv_recipe *recipe; /* the network where it is not one of fv_network_names, else NULL */
+    char *ranges; /* of 8-bit results (exchange/ranges.h), JSON: predicted with in 8 bits. NULL: in float32. Owned */
     fv_params params;
 } fv_model;
 
@@ -92,7 +93,8 @@ bool fv_param_is_encoder(const fv_param *param);
    name, or a warning is logged. */
 fv_status fv_model_load_encoder(fv_model *model, const char *path);
 
-/* The spec as the JSON text that model files and exports carry as "fovea.model". To be freed; NULL when out of memory. */
+/* The spec as the JSON text that model files and exports carry as "fovea.model". To be freed; NULL when out of memory.
+ */
 char *fv_model_spec_json(const fv_model_spec *spec);
 /* Adds spec (metadata "fovea.model", JSON) and all parameters ("model." + name, F32) to a writer, from `values` (a
    block laid out as params->values; NULL for the model's own), e.g. the moving average. */
@@ -101,10 +103,15 @@ fv_status fv_model_save(const fv_model *model, const char *path);
 /* The text of "fovea.model", from whatever file (`path` stands in messages), checked field by field. */
 fv_status fv_model_spec_parse(const char *text, const char *path, fv_model_spec *spec);
 /* Rewrites a model file (atomically, all other values and metadata kept) with other thresholds. `origin` (JSON; NULL
-   takes it away) says where they come from and becomes the metadata "fovea.thresholds". The same call gives the same
-   bytes. */
+   takes it away) says where they come from and becomes the metadata "fovea.thresholds". Halves stay halves. The same
+   call gives the same bytes. */
 fv_status fv_model_file_set_thresholds(const char *path, const double *thresholds, const char *origin);
-/* Reads a model file (also a checkpoint: same names). Checks the spec, each tensor's presence, shape and type. */
+/* Writes the model of one file (or checkpoint) as another whose weights are halves (F16, rounded to nearest; a tensor
+   with a finite value beyond their range stays F32) and that is about half as large. `ranges` becomes the new model's;
+   NULL: none. Everything else is kept, but for what only a training that goes on needs. */
+fv_status fv_model_file_halve(const char *path, const char *ranges, const char *half_path);
+/* Reads a model file (also a checkpoint: same names). Checks the spec, each tensor's presence, shape and type (F32, or
+   F16, which is widened: fovea computes in float32). */
 fv_status fv_model_load(const char *path, fv_model **model);
 fv_status fv_model_from_safetensors(const fv_safetensors *file, fv_model **model);
 /* Replaces the values by those of an opened file; every parameter must be there with its shape ("from another network"

@@ -12,7 +12,7 @@
 
 typedef struct fv_safetensor {
     const char *name;
-    char dtype[8]; /* "F32", "I64", "U8", ...; only F32, F64, I64, U8 are accepted on reading */
+    char dtype[8]; /* "F32", "F64", "F16", "BF16", "I64", "I32", "I16", "I8", "U8" or "BOOL" */
     int dims;
     int64_t shape[FV_SAFETENSORS_MAX_DIMS];
     const void *data; /* aligned or not: read by memcpy where the type needs it */
@@ -46,7 +46,7 @@ const char *fv_safetensors_metadata(const fv_safetensors *file, const char *key)
    until fv_safetensors_write(). The same calls give the same bytes. */
 typedef struct fv_safetensors_writer fv_safetensors_writer;
 fv_status fv_safetensors_writer_make(fv_safetensors_writer **writer);
-/* dtype F32, F64, I64 or U8, dims 0 .. 8, `name` UTF-8 and given once; FV_BAD_INPUT otherwise. */
+/* dtype one of those above, dims 0 .. 8, `name` UTF-8 and given once; FV_BAD_INPUT otherwise. */
 fv_status fv_safetensors_add(fv_safetensors_writer *writer, const char *name, const char *dtype, int dims,
                              const int64_t *shape, const void *data);
 /* Bytes of `text` that are not UTF-8 (an old path, say) are written as '?'. A key given again gets the new text. */

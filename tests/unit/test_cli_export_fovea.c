@@ -1,0 +1,95 @@
+/* fovea export --fovea: smaller model files that fovea itself reads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "command.h"
+#include "fovea/image/image_file.h"
+#include "fovea/model/model.h"
+#include "temporary.h"
+
+#define SIDE 64
+
+static void write_model(const char *network, const char *name) {
+    fv_model_spec spec = {.width = 1, .classes = 1, .class_names = {"disc"}, .thresholds = {0.5}};
+    spec.preprocess = (fv_preprocess){.size = SIDE, .work_size = SIDE, .enhance = fv_enhance_standard()};
+    spec.preprocess.normalise = FV_NORMALISE_SIGNED;
+    snprintf(spec.network, sizeof spec.network, "%s", network);
+    if (!fv_network_has_encoder(network)) spec.base = 8;
+    fv_model *model;
+    if (fv_model_make(&spec, 1, &model) != FV_OK) fail_msg("%s", fv_error());
+    assert_int_equal(fv_model_save(model, temporary_path(name)), FV_OK);
+    fv_model_free(model);
+}
+
+/* A disc that fades to its rim. */
+static void write_photo(const char *name) {
+    fv_image photo;
+    assert_int_equal(fv_image_make(SIDE, SIDE, 3, &photo), FV_OK);
+    for (int i = 0; i < SIDE * SIDE; i++) {
+        int x = i % SIDE - SIDE / 2, y = i / SIDE - SIDE / 2, light = 255 - (x * x + y * y) / 8;
+        for (int c = 0; c < 3; c++) photo.data[3 * i + c] = (uint8_t)(light > 0 ? light >> c : 0);
+    }
+    assert_int_equal(fv_image_write_png(&photo, temporary_path(name)), FV_OK);
+    fv_image_free(&photo);
+}
+
+static int setup(void **state) {
+    if (command_setup(state) != 0) return -1;
+    write_model("mobilenetv2_unet", "od.safetensors");
+    write_model("unet", "unet.safetensors");
+    write_photo("photo.png");
+    return 0;
+}
+
+static void halves_take_half_the_bytes(void **state) {
+    (void)state;
+    size_t whole, half;
+    const command_result *result = FOVEA("export", "od.safetensors", "--fovea", "--fp16", "--out", "half.safetensors");
+    command_expect_good(result);
+    assert_non_null(strstr(result->out, "half.safetensors: fovea, float16_storage"));
+    free(command_file("od.safetensors", &whole));
+    free(command_file("half.safetensors", &half));
+    assert_true((double)half < 0.51 * (double)whole);
+    command_expect_good(FOVEA("predict", "half.safetensors", "photo.png", "--out", "p16", "--quiet"));
+}
+
+static void bytes_predict(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("export", "od.safetensors", "--fovea", "--int8", "--calibrate", "photo.png", "--out",
+                              "bytes.safetensors", "--quiet"));
+    const command_result *result = FOVEA("inspect", "bytes.safetensors");
+    command_expect_good(result);
+    assert_non_null(strstr(result->out, "8 bits"));
+    command_expect_good(FOVEA("predict", "bytes.safetensors", "photo.png", "--out", "p8", "--quiet"));
+    assert_true(command_count("p8") > 0);
+    result = FOVEA("inspect", "od.safetensors");
+    assert_null(strstr(result->out, "8 bits"));
+}
+
+static void what_cannot_be_is_told(void **state) {
+    (void)state;
+    EXPECT_COMPLAINT(FOVEA("export", "od.safetensors", "--fovea", "--out", "x"), 2, "--fp16 or --int8");
+    EXPECT_COMPLAINT(FOVEA("export", "od.safetensors", "--fovea", "--fp16", "--logits", "--out", "x"), 2, "--logits");
+    EXPECT_COMPLAINT(FOVEA("export", "od.safetensors", "--fovea", "--fp16", "--with-preprocessing", "--out", "x"), 2,
+                     "--with-preprocessing");
+    EXPECT_COMPLAINT(
+        FOVEA("export", "unet.safetensors", "--fovea", "--int8", "--calibrate", "photo.png", "--quiet", "--out", "x"),
+        2, "has no 8-bit form");
+    assert_false(command_exists("x"));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(halves_take_half_the_bytes),
+        cmocka_unit_test(bytes_predict),
+        cmocka_unit_test(what_cannot_be_is_told),
+    };
+    return cmocka_run_group_tests(tests, setup, command_teardown);
+}
