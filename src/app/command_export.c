@@ -66,9 +66,12 @@ static fv_status find_format(const export_arguments *a, const export_format **fo
                            export_formats[i].option);
         if (a->format[i]) *format = &export_formats[i];
     }
-    return *format ? FV_OK
-                   : fv_fail(FV_BAD_INPUT, "say in which format: --%s or --%s; see fovea export --help",
-                             export_formats[0].option, export_formats[1].option);
+    if (*format) return FV_OK;
+    char known[128] = "";
+    for (int i = 0; i < export_format_count; i++)
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s--%s", i ? ", " : "",
+                 export_formats[i].option);
+    return fv_fail(FV_BAD_INPUT, "say in which format: %s; see fovea export --help", known);
 }
 
 static fv_status check_combination(const export_arguments *a) {

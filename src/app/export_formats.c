@@ -16,6 +16,20 @@ static fv_status write_onnx(const export_job *job) {
     return fv_onnx_write(job->folded, &settings, job->path);
 }
 
+static fv_status write_tflite(const export_job *job) {
+    const fv_tflite_settings settings = {.precision = job->shape.precision,
+                                         .ranges = job->ranges,
+                                         .integer_ends = job->shape.integer_ends,
+                                         .preprocess = job->shape.preprocessing ? &job->spec->preprocess : NULL,
+                                         .metadata = job->metadata,
+                                         .title = job->spec->network};
+    if (job->shape.preprocessing && !job->spec->preprocess.windows)
+        return fv_fail(FV_BAD_INPUT,
+                       "--with-preprocessing: a TensorFlow Lite input has one size, so that this model's whole "
+                       "photographs can't be resized inside it; leave it out, or export to ONNX");
+    return fv_tflite_write(job->folded, &settings, job->path);
+}
+
 /* The network is made in 8 bits first, for the sentence about a layer that can't be. */
 static fv_status write_int8(const export_job *job) {
     fv_int8_net *net;
@@ -36,20 +50,6 @@ static fv_status write_fovea(const export_job *job) {
         return fv_model_file_halve(job->model_path, NULL, job->path);
     if (job->shape.precision == FV_PRECISION_INT8) return write_int8(job);
     return fv_fail(FV_BAD_INPUT, "--fovea goes with --fp16 or --int8: without them it is the model file itself");
-}
-
-static fv_status write_tflite(const export_job *job) {
-    const fv_tflite_settings settings = {.precision = job->shape.precision,
-                                         .ranges = job->ranges,
-                                         .integer_ends = job->shape.integer_ends,
-                                         .preprocess = job->shape.preprocessing ? &job->spec->preprocess : NULL,
-                                         .metadata = job->metadata,
-                                         .title = job->spec->network};
-    if (job->shape.preprocessing && !job->spec->preprocess.windows)
-        return fv_fail(FV_BAD_INPUT,
-                       "--with-preprocessing: a TensorFlow Lite input has one size, so that this model's whole "
-                       "photographs can't be resized inside it; leave it out, or export to ONNX");
-    return fv_tflite_write(job->folded, &settings, job->path);
 }
 
 const export_format export_formats[] = {

@@ -56,14 +56,16 @@ constexpr size_t alignment = 16; /* of a constant's numbers in the file */
    short. */
 class OneBlock : public flatbuffers::Allocator {
   public:
-    explicit OneBlock(uint8_t *block) : block_(block) {}
-    uint8_t *allocate(size_t) override {
+    OneBlock(uint8_t *block, size_t bytes) : block_(block), bytes_(bytes) {}
+    uint8_t *allocate(size_t bytes) override {
+        FLATBUFFERS_ASSERT(bytes <= bytes_); /* as tflite_file_bound() promises */
         return block_;
     }
     void deallocate(uint8_t *, size_t) override {}
 
   private:
     uint8_t *block_;
+    size_t bytes_;
 };
 
 /* A FlatBuffer is written from its leaves to its root: each function writes one thing, whose parts were written before,
@@ -312,7 +314,7 @@ size_t tflite_file_bound(const tflite_model *model) {
     }
     for (int i = 0; i < model->metadata_count; i++)
         bound += strlen(model->metadata[i].name) + strlen(model->metadata[i].text);
-    return bound;
+    return (bound + alignment - 1) / alignment * alignment; /* the builder would round it up */
 }
 
 bool tflite_file_make(const tflite_model *model, tflite_file *file) {
@@ -321,7 +323,7 @@ bool tflite_file_make(const tflite_model *model, tflite_file *file) {
     file->block = malloc(bound);
     uoffset_t *list = static_cast<uoffset_t *>(malloc(list_capacity(model) * sizeof(uoffset_t)));
     if (file->block && list) {
-        OneBlock block(static_cast<uint8_t *>(file->block));
+        OneBlock block(static_cast<uint8_t *>(file->block), bound);
         Writer writer = {FlatBufferBuilder(bound, &block), model, list};
         write_model(writer);
         file->data = writer.builder.GetBufferPointer();
