@@ -125,11 +125,12 @@ static bool has_sign(const fv_foreign_layers *layers, const fv_layout *layout, f
 
 void fv_layout_find(const fv_foreign_layers *layers, const char *network, const char *padding, fv_file_layout *found) {
     const fv_layout *known = network ? model_layouts : encoder_layouts;
-    size_t count = network ? sizeof model_layouts / sizeof *model_layouts : 3;
-    bool keras_padding = strcmp(padding, "tf_same") == 0;
+    size_t count =
+        network ? sizeof model_layouts / sizeof *model_layouts : sizeof encoder_layouts / sizeof *encoder_layouts;
+    fv_convention told = strcmp(padding, "tf_same") == 0 ? FV_CONVENTION_KERAS : FV_CONVENTION_TORCHVISION;
     *found = (fv_file_layout){.layout = layers->hwio ? &keras_order : &torch_order};
     for (size_t i = 0; i < count && !layers->hwio; i++) {
-        bool other_padding = known[i].rules == own_encoder && keras_padding != (i == 0);
+        bool other_padding = known[i].rules == own_encoder && known[i].convention != told;
         if (!other_padding && has_sign(layers, &known[i], found)) return;
     }
 }

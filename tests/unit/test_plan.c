@@ -22,7 +22,8 @@
 #define BATCH 2
 #define SIDE 64
 
-static const char *const networks[] = {"mobilenetv2_unet", "mobilenetv2_se_unet", "unet", "resunet", "wnet"};
+static const char *const networks[] = {
+    "mobilenetv2_unet", "mobilenetv2_se_unet", "mobilenetv2_se_unet_keras", "unet", "resunet", "wnet"};
 #define NETWORKS (sizeof networks / sizeof *networks)
 /* Those with wide 3x3 convolutions behind a batch norm, which backward reads through its map. */
 static const char *const mapping_networks[] = {"mobilenetv2_se_unet", "unet", "resunet"};
