@@ -41,6 +41,9 @@ typedef struct export_run {
     fv_model *model;
     run_setup setup; /* of a run folder whose photographs are there */
     bool has_setup;
+    fv_manifest table;     /* of --manifest */
+    fv_manifest *measured; /* photographs to measure on; NULL: none */
+    fv_split split;        /* of them */
     export_job job;
     fv_folded folded; /* to the output that is asked for */
     fv_folded logits; /* without a last sigmoid, which fovea appends itself */
@@ -87,36 +90,62 @@ static fv_status check_combination(const export_arguments *a) {
     return FV_OK;
 }
 
-/* Height and width of the file's input, 0 where they are free; *side is the size that the layers are made for. */
-static fv_status choose_size(export_run *run, int *side) {
+static fv_status check_size_options(const export_run *run) {
     const export_arguments *a = run->arguments;
     const fv_preprocess *p = &run->model->spec.preprocess;
-    int step = fv_model_step(&run->model->spec);
-    bool free_size = run->format->free_size && !a->fixed_size && (a->dynamic_size || p->windows) && a->size == 0;
-    if (a->integer_ends && !run->format->integer_ends)
-        return fv_fail(FV_BAD_INPUT, "--int8-io does not go with --%s", run->format->option);
-    if (a->dynamic_size && !free_size)
+    const char *option = a->size ? "size" : a->dynamic_size ? "dynamic-size" : a->fixed_size ? "fixed-size" : NULL;
+    if (option && run->format->own)
+        return fv_fail(FV_BAD_INPUT, "--%s does not go with --%s: a model file is for every size", option,
+                       run->format->option);
+    if (a->dynamic_size && (a->size || !run->format->free_size))
         return fv_fail(FV_BAD_INPUT, "--dynamic-size does not go with %s", a->size ? "--size" : "this format");
+    if (a->preprocessing && !p->windows && (a->dynamic_size || (a->size && a->size != p->size)))
+        return fv_fail(FV_BAD_INPUT, "--%s: with --with-preprocessing the network's own %d px stand", option, p->size);
+    return FV_OK;
+}
+
+/* Height and width of the file's input, 0 where they are free; *side is the size that the layers are made for. A size
+   that is asked for becomes the model's own, so that what is written about the file and measured is of that size. */
+static fv_status choose_size(export_run *run, int *side) {
+    const export_arguments *a = run->arguments;
+    fv_preprocess *p = &run->model->spec.preprocess;
+    int step = fv_model_step(&run->model->spec);
+    FV_TRY(check_size_options(run));
+    bool free_size = run->format->free_size && !a->fixed_size && (a->dynamic_size || p->windows) && a->size == 0;
     *side = a->size ? (int)a->size : p->windows && p->tile ? p->tile : p->size;
     if (*side % step != 0)
         return fv_fail(FV_BAD_INPUT, "--size %d does not fit: it must be a multiple of %d, for example %d", *side, step,
                        (*side + step - 1) / step * step);
-    if (a->preprocessing && !p->windows && *side != p->size)
-        return fv_fail(FV_BAD_INPUT, "--size %d: with --with-preprocessing the network's own %d px stand", *side,
-                       p->size);
     run->job.shape.height = run->job.shape.width = free_size ? 0 : *side;
+    if (!free_size) *(p->windows ? &p->tile : &p->size) = *side;
     return FV_OK;
 }
 
+static bool is_same_file(const char *a, const char *b) {
+    struct stat of_a, of_b;
+    return stat(a, &of_a) == 0 && stat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
 /* Found out before the work, not after. */
-static fv_status check_out(const char *path) {
+static fv_status check_out(const char *path, const char *model_path) {
     fv_file file;
+    if (is_same_file(path, model_path))
+        return fv_fail(FV_BAD_INPUT, "--out %s is the model that is exported: name another file", path);
     FV_TRY(fv_file_begin(&file, path));
     fv_file_abandon(&file);
     return FV_OK;
 }
 
 /* ---- steps ---- */
+
+/* An export is of the weights: what predicting a file in 8 bits costs is none of its losses. */
+static fv_status open_model(export_run *run) {
+    FV_TRY(run_model_path(run->word, run->model_path));
+    FV_TRY(fv_model_open(run->model_path, &run->model));
+    free(run->model->ranges);
+    run->model->ranges = NULL;
+    return FV_OK;
+}
 
 /* A run's photographs may have gone; what needs them then says so. */
 static fv_status read_setup(export_run *run) {
@@ -129,13 +158,17 @@ static fv_status read_setup(export_run *run) {
     return FV_OK;
 }
 
+static int mask_threshold(const export_run *run, const fv_manifest *manifest) {
+    return manifest == &run->setup.manifest ? run->setup.settings.loader.mask_threshold : EXPORT_MASK_THRESHOLD;
+}
+
 static fv_status calibration_inputs(const export_run *run, export_inputs *inputs) {
     const export_arguments *a = run->arguments;
     if (a->calibrate.count > 0)
         return export_inputs_of_words(&run->model->spec, &a->calibrate, (int)a->samples, inputs);
     if (run->has_setup)
-        return export_inputs_of_manifest(&run->model->spec, &run->setup.manifest, FV_SPLIT_TRAIN, (int)a->samples,
-                                         inputs);
+        return export_inputs_of_manifest(&run->model->spec, &run->setup.manifest, FV_SPLIT_TRAIN,
+                                         mask_threshold(run, &run->setup.manifest), (int)a->samples, inputs);
     return fv_fail(FV_BAD_INPUT,
                    "--int8 needs photographs to find the ranges of the network's values on, and %s names none that can "
                    "be read: name some, best those it was trained on, with --calibrate TABLE.csv|PHOTO|FOLDER",
@@ -147,13 +180,47 @@ static fv_status calibrate(export_run *run) {
     if (run->job.shape.precision != FV_PRECISION_INT8) return FV_OK;
     FV_TRY(calibration_inputs(run, &inputs));
     fv_log_info("ranges of the layers' values on %d photographs", inputs.photographs);
-    fv_status status = fv_ranges_measure(&run->folded, &inputs.calibration, run->format->joins_concat, &run->ranges);
+    fv_status status = fv_ranges_measure(&run->folded, &inputs.calibration, &run->ranges);
     run->job.ranges = &run->ranges;
     export_inputs_free(&inputs);
     return status;
 }
 
-static fv_status write(export_run *run) {
+/* The split that is asked for; else of a table all, of a run's photographs those of validation, or what there is. */
+static fv_status choose_split(export_run *run) {
+    static const fv_split of_run[] = {FV_SPLIT_VAL, FV_SPLIT_TEST, FV_SPLIT_TRAIN};
+    const export_arguments *a = run->arguments;
+    for (int i = 0; !a->split && !a->manifest && i < 3; i++) {
+        run->split = of_run[i];
+        if (fv_evaluate_check(&run->model->spec, run->measured, run->split) == FV_OK) return FV_OK;
+    }
+    if (!a->split) run->split = FV_SPLIT_NONE;
+    return fv_evaluate_check(&run->model->spec, run->measured, run->split);
+}
+
+static fv_status find_split(const char *name, fv_split *split) {
+    for (int i = 0; fv_split_names[i]; i++) {
+        *split = (fv_split)i;
+        if (strcmp(fv_split_names[i], name) == 0) return FV_OK;
+    }
+    return fv_fail(FV_BAD_INPUT, "--split %s: expected train, val or test", name);
+}
+
+/* What to measure on. */
+static fv_status choose_photos(export_run *run) {
+    const export_arguments *a = run->arguments;
+    if (a->split) FV_TRY(find_split(a->split, &run->split));
+    if (a->manifest) {
+        fv_manifest_init(&run->table, &run->model->spec);
+        FV_TRY(fv_manifest_append(&run->table, &(fv_manifest_source){.csv = a->manifest}));
+    }
+    if (a->photos == 0) return FV_OK;
+    run->measured = a->manifest ? &run->table : run->has_setup ? &run->setup.manifest : NULL;
+    return run->measured ? choose_split(run) : FV_OK;
+}
+
+/* The file that is asked for, checked before the work. */
+static fv_status prepare(export_run *run) {
     const export_arguments *a = run->arguments;
     int side = 0;
     run->job.shape = (fv_export_shape){.layout = run->format->layout,
@@ -161,36 +228,24 @@ static fv_status write(export_run *run) {
                                        .integer_ends = a->integer_ends,
                                        .logits = a->logits,
                                        .precision = precision_of(a, run->format)};
+    if (a->integer_ends && !run->format->integer_ends)
+        return fv_fail(FV_BAD_INPUT, "--int8-io does not go with --%s", run->format->option);
     FV_TRY(choose_size(run, &side));
     FV_TRY(fv_folded_make(run->model, side, side, a->logits, &run->folded));
-    FV_TRY(calibrate(run));
-    FV_TRY(export_metadata(&run->model->spec, &run->job.shape, run->model_path, run->word, &run->metadata));
     run->job.spec = &run->model->spec;
     run->job.folded = &run->folded;
-    run->job.metadata = &run->metadata;
     run->job.model_path = run->model_path;
     run->job.path = a->out;
+    return run->format->check ? run->format->check(&run->job) : FV_OK;
+}
+
+static fv_status write(export_run *run) {
+    FV_TRY(export_metadata(&run->model->spec, &run->job.shape, run->model_path, run->word, &run->metadata));
+    run->job.metadata = &run->metadata;
     return run->format->write(&run->job);
 }
 
 /* ---- measuring ---- */
-
-/* The split that is asked for; else of a table all, of a run's photographs those of validation, or what there is. */
-static fv_status choose_split(const export_run *run, const fv_manifest *manifest, fv_split *split) {
-    static const fv_split of_run[] = {FV_SPLIT_VAL, FV_SPLIT_TEST, FV_SPLIT_TRAIN};
-    const char *asked = run->arguments->split;
-    for (int i = 0; asked && fv_split_names[i]; i++) {
-        *split = (fv_split)i;
-        if (strcmp(fv_split_names[i], asked) == 0) return fv_evaluate_check(&run->model->spec, manifest, *split);
-    }
-    if (asked) return fv_fail(FV_BAD_INPUT, "--split %s: expected train, val or test", asked);
-    for (int i = 0; !run->arguments->manifest && i < 3; i++) {
-        *split = of_run[i];
-        if (fv_evaluate_check(&run->model->spec, manifest, *split) == FV_OK) return FV_OK;
-    }
-    *split = FV_SPLIT_NONE;
-    return fv_evaluate_check(&run->model->spec, manifest, *split);
-}
 
 /* The model that predicts as the written file does. */
 static fv_status exported_model(export_run *run, fv_model **exported) {
@@ -199,32 +254,15 @@ static fv_status exported_model(export_run *run, fv_model **exported) {
     return fv_rounded_make(&run->model->spec, &run->logits, run->job.shape.precision, run->job.ranges, exported);
 }
 
-static fv_status measure_on(export_run *run, fv_manifest *manifest, int mask_threshold) {
-    const fv_evaluate_settings settings = {.mask_threshold = mask_threshold, .seed = 1};
+static fv_status measure(export_run *run) {
+    const fv_evaluate_settings settings = {.mask_threshold = mask_threshold(run, run->measured), .seed = 1};
     fv_model *exported;
-    fv_split split;
-    FV_TRY(choose_split(run, manifest, &split));
-    export_limit_records(manifest, &split, (int)run->arguments->photos);
+    if (!run->measured) return FV_OK;
+    export_limit_records(run->measured, &run->split, (int)run->arguments->photos);
     FV_TRY(exported_model(run, &exported));
-    fv_status status = export_measure(run->model, exported, manifest, split, &settings, &run->figures);
+    fv_status status = export_measure(run->model, exported, run->measured, run->split, &settings, &run->figures);
     fv_model_free(exported);
     return status;
-}
-
-static fv_status measure_on_table(export_run *run) {
-    fv_manifest manifest;
-    fv_manifest_init(&manifest, &run->model->spec);
-    fv_status status = fv_manifest_append(&manifest, &(fv_manifest_source){.csv = run->arguments->manifest});
-    if (status == FV_OK) status = measure_on(run, &manifest, 127);
-    fv_manifest_free(&manifest);
-    return status;
-}
-
-static fv_status measure(export_run *run) {
-    if (run->arguments->photos == 0) return FV_OK;
-    if (run->arguments->manifest) return measure_on_table(run);
-    if (!run->has_setup) return FV_OK;
-    return measure_on(run, &run->setup.manifest, run->setup.settings.loader.mask_threshold);
 }
 
 /* ---- telling ---- */
@@ -242,7 +280,8 @@ static void print_figures(const export_run *run) {
     printf("  size        %.2f MiB, %.2f of the model file's %.2f MiB\n", bytes / (1 << 20), bytes / model_bytes,
            model_bytes / (1 << 20));
     if (f->compared == 0) {
-        printf("  not measured: name photographs with masks by --manifest TABLE.csv\n");
+        bool wanted = run->arguments->photos > 0;
+        printf("  not measured%s\n", wanted ? ": name photographs with masks by --manifest TABLE.csv" : "");
         return;
     }
     printf("  difference  %.2g at most in a pixel's probability, on %d photographs%s\n", f->difference, f->compared,
@@ -289,10 +328,12 @@ static fv_status tell(const export_run *run) {
 
 static fv_status export_model(export_run *run) {
     FV_TRY(find_format(run->arguments, &run->format));
-    FV_TRY(run_model_path(run->word, run->model_path));
-    FV_TRY(fv_model_open(run->model_path, &run->model));
-    FV_TRY(check_out(run->arguments->out));
+    FV_TRY(open_model(run));
+    FV_TRY(check_out(run->arguments->out, run->model_path));
     FV_TRY(read_setup(run));
+    FV_TRY(choose_photos(run));
+    FV_TRY(prepare(run));
+    FV_TRY(calibrate(run));
     FV_TRY(write(run));
     FV_TRY(measure(run));
     return tell(run);
@@ -303,6 +344,7 @@ static void run_free(export_run *run) {
     fv_folded_free(&run->logits);
     fv_ranges_free(&run->ranges);
     fv_metadata_free(&run->metadata);
+    fv_manifest_free(&run->table);
     if (run->has_setup) run_setup_free(&run->setup);
     fv_model_free(run->model);
 }

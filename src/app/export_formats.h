@@ -22,8 +22,9 @@ typedef struct export_format {
     const char *layout; /* fv_export_shape.layout */
     bool free_size;     /* the file can leave height and width open */
     bool integer_ends;  /* the file's input and output can be int8 */
-    bool joins_concat;  /* fv_ranges_measure(): its 8-bit concatenations can't rescale */
     bool own;           /* fovea's model file: computed with by fovea, in float32 */
+    /* What can be refused before the work, when the job has no ranges and no metadata yet; NULL: nothing. */
+    fv_status (*check)(const export_job *job);
     fv_status (*write)(const export_job *job);
 } export_format;
 

@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "fovea/base/log.h"
-#include "fovea/image/image_file.h"
+#include "fovea/dataset/loader.h"
 
 #define MOST_COMPARED 4 /* photographs whose probabilities are compared pixel by pixel */
 
@@ -32,26 +32,28 @@ static double largest_difference(const fv_probability_map *a, const fv_probabili
     return largest;
 }
 
-static fv_status compare_photo(fv_predictor *own, fv_predictor *exported, const char *path, export_figures *figures) {
-    fv_image photo = {0};
+static fv_status compare_photo(fv_predictor *own, fv_predictor *exported, const fv_work *work,
+                               export_figures *figures) {
     fv_probability_map a, b;
-    FV_TRY(fv_image_read(path, 3, &photo));
-    fv_status status = fv_predict_photo(own, &photo, NULL, &a);
-    if (status == FV_OK) status = fv_predict_photo(exported, &photo, NULL, &b);
-    if (status == FV_OK) figures->difference = fmax(figures->difference, largest_difference(&a, &b));
-    figures->compared += status == FV_OK;
-    fv_image_free(&photo);
-    return fv_fail_about(status, path);
+    FV_TRY(fv_predict_work(own, work, &a));
+    FV_TRY(fv_predict_work(exported, work, &b));
+    figures->difference = fmax(figures->difference, largest_difference(&a, &b));
+    figures->compared++;
+    return FV_OK;
 }
 
 static fv_status compare(fv_model *model, fv_model *exported, const fv_manifest *manifest, fv_split split,
-                         export_figures *figures) {
+                         int mask_threshold, export_figures *figures) {
     fv_predictor *own = NULL, *other = NULL;
     fv_status status = fv_predictor_make(model, &own);
     if (status == FV_OK) status = fv_predictor_make(exported, &other);
-    for (int i = 0; i < manifest->count && figures->compared < MOST_COMPARED && status == FV_OK; i++)
-        if (manifest->records[i].split == split)
-            status = compare_photo(own, other, manifest->records[i].fundus, figures);
+    for (int i = 0; i < manifest->count && figures->compared < MOST_COMPARED && status == FV_OK; i++) {
+        fv_work work;
+        if (manifest->records[i].split != split) continue;
+        status = fv_record_read(&manifest->records[i], &model->spec.preprocess, mask_threshold, &work);
+        if (status == FV_OK) status = compare_photo(own, other, &work, figures);
+        fv_work_free(&work);
+    }
     fv_predictor_free(own);
     fv_predictor_free(other);
     return status;
@@ -70,7 +72,7 @@ static fv_status dice_of(fv_model *model, const fv_manifest *manifest, fv_split 
 fv_status export_measure(fv_model *model, fv_model *exported, const fv_manifest *manifest, fv_split split,
                          const fv_evaluate_settings *settings, export_figures *figures) {
     *figures = (export_figures){0};
-    FV_TRY(compare(model, exported, manifest, split, figures));
+    FV_TRY(compare(model, exported, manifest, split, settings->mask_threshold, figures));
     fv_log_info("Dice of the model");
     FV_TRY(dice_of(model, manifest, split, settings, figures->before, &figures->measured));
     fv_log_info("Dice of what was exported");

@@ -32,6 +32,7 @@ static void metrics_text(const cJSON *evaluation, const char *split, char *text,
     *text = '\0';
     cJSON_ArrayForEach(item, classes) {
         const cJSON *dice = cJSON_GetObjectItemCaseSensitive(item, "dice");
+        if (!(number_at(dice, "n") > 0)) continue; /* not annotated */
         int added = snprintf(text + length, size - length, "%s%s Dice %.3f (%.0f photographs of the %s split)",
                              length ? ", " : "", item->string, number_at(dice, "mean"), number_at(dice, "n"), split);
         if (added < 0 || (size_t)added >= size - length) return;
@@ -45,7 +46,7 @@ static fv_status add_evaluation(const char *text, const char *split, fv_metadata
     char *packed = evaluation ? cJSON_PrintUnformatted(evaluation) : NULL;
     metrics_text(evaluation, split, metrics, sizeof metrics);
     fv_status status = fv_metadata_add(metadata, "fovea.evaluation", packed);
-    if (status == FV_OK && packed) status = fv_metadata_add(metadata, "metrics", metrics);
+    if (status == FV_OK && metrics[0]) status = fv_metadata_add(metadata, "metrics", metrics);
     cJSON_free(packed);
     cJSON_Delete(evaluation);
     return status;

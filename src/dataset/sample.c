@@ -75,6 +75,15 @@ static fv_status read_work(const fv_record *source, const fv_image *photo, const
     return fv_fail_about(status, source->fundus);
 }
 
+fv_status fv_record_read(const fv_record *record, const fv_preprocess *preprocess, int mask_threshold, fv_work *work) {
+    fv_image photo = {0};
+    *work = (fv_work){0};
+    FV_TRY(fv_image_read(record->fundus, 3, &photo));
+    fv_status status = read_work(record, &photo, preprocess, mask_threshold, work);
+    fv_image_free(&photo);
+    return status;
+}
+
 fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,
                          bool soft_masks, fv_sample *sample) {
     memset(sample, 0, sizeof *sample);

@@ -85,10 +85,22 @@ static bool name_is_taken(const fv_folded *folded, const char *name) {
     return false;
 }
 
-/* The node's name, "<name>.2", "<name>.3" ... where others have it: a graph does not mind, files do. */
+/* Whether the name, or what stands before its first point, is one that files call their own tensors by. */
+static bool name_is_reserved(const char *name) {
+    static const char *const reserved[] = {"input", "output", "prepare", "prepared"};
+    size_t length = strcspn(name, ".");
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (strlen(reserved[i]) == length && memcmp(reserved[i], name, length) == 0) return true;
+    return false;
+}
+
+/* The node's name, "layer.<name>" where that is reserved; "<name>.2", "<name>.3" ... where other layers have it. A
+   graph minds neither, files do. */
 static void name_layer(const fv_folded *folded, const char *name, char out[FV_NAME_MAX]) {
-    snprintf(out, FV_NAME_MAX, "%s", name);
-    for (int i = 2; name_is_taken(folded, out); i++) snprintf(out, FV_NAME_MAX, "%.*s.%d", FV_NAME_MAX - 12, name, i);
+    const char *before = name_is_reserved(name) ? "layer." : "";
+    snprintf(out, FV_NAME_MAX, "%s%.*s", before, FV_NAME_MAX - 1 - (int)strlen(before), name);
+    for (int i = 2; name_is_taken(folded, out); i++)
+        snprintf(out, FV_NAME_MAX, "%s%.*s.%d", before, FV_NAME_MAX - 18, name, i);
 }
 
 /* A fresh layer for the node, on those of its inputs that are tensors. */

@@ -64,6 +64,7 @@ static void say_fit(sentence *s, const fv_preprocess *p) {
             "cut the photograph to the bounding box of its field of view and resize that so that its longer side is "
             "%d px",
             p->fov_diameter);
+        if (p->fov_degrees > 0) say(s, " for a camera of %g degrees, in proportion for others", p->fov_degrees);
         break;
     case FV_FIT_NATIVE:
         say(s, "cut the photograph to the bounding box of its field of view, at its own scale");
@@ -126,10 +127,10 @@ static const char *normalisation_text(fv_normalise how) {
 static void say_input(sentence *s, const fv_model_spec *spec, const fv_export_shape *shape) {
     const fv_preprocess *p = &spec->preprocess;
     say(s, "%s, RGB, ", shape->layout);
-    if (shape->height)
-        say(s, "%d x %d px (height x width)", shape->height, shape->width);
-    else if (shape->preprocessing && !p->windows)
+    if (shape->preprocessing && !p->windows)
         say(s, "any size");
+    else if (shape->height)
+        say(s, "%d x %d px (height x width)", shape->height, shape->width);
     else
         say(s, "any height and width that are multiples of %d", fv_model_step(spec));
     if (shape->preprocessing)

@@ -26,9 +26,17 @@ static float filter_scale(const fv_folded_layer *layer, size_t f, float input_sc
     return scale > 0 ? scale : 1;
 }
 
+static bool all_finite(const float *values, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(values[i])) return false;
+    return true;
+}
+
 fv_status fv_quantise_kernel(const fv_folded_layer *layer, float input_scale, fv_quantised_kernel *kernel) {
     size_t filters = (size_t)layer->weight_shape.c, count = fv_shape_count(layer->weight_shape);
     *kernel = (fv_quantised_kernel){.count = count, .filters = filters};
+    if (!all_finite(layer->weight, count) || !all_finite(layer->bias, filters))
+        return fv_fail(FV_BAD_INPUT, "layer %s has weights that are not numbers: the model is damaged", layer->name);
     kernel->q = fv_allocate(count, sizeof *kernel->q, "an 8-bit kernel");
     kernel->b = fv_allocate(filters, sizeof *kernel->b, "an 8-bit kernel");
     kernel->scale = fv_allocate(filters, sizeof *kernel->scale, "an 8-bit kernel");

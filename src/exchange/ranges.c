@@ -13,6 +13,7 @@ enum { BINS = 2048, STEPS = 255, CANDIDATES = 71 };
 /* All values that a group of layers with one range has taken. */
 typedef struct histogram {
     float low, high;
+    bool damaged;         /* some were no numbers */
     uint64_t count[BINS]; /* of equal width between low and high */
 } histogram;
 
@@ -39,12 +40,11 @@ static bool only_picks(fv_op_kind kind) {
     return kind == FV_OP_max_pool || kind == FV_OP_upsample_nearest || kind == FV_OP_upsample_bilinear;
 }
 
-static void join_groups(measurement *m, bool join_concat) {
+static void join_groups(measurement *m) {
     for (int i = 0; i < m->slots; i++) m->group[i] = i;
     for (int i = 0; i < m->folded->count; i++) {
         const fv_folded_layer *layer = &m->folded->layers[i];
-        if (!only_picks(layer->kind) && !(join_concat && layer->kind == FV_OP_concat)) continue;
-        for (int k = 0; k < layer->inputs; k++) m->group[group_of(m, layer->in[k] + 1)] = group_of(m, i + 1);
+        if (only_picks(layer->kind)) m->group[group_of(m, layer->in[0] + 1)] = group_of(m, i + 1);
     }
 }
 
@@ -58,6 +58,7 @@ static void widen(histogram *h, const fv_real *x, size_t count) {
     for (size_t i = 0; i < count; i++) {
         h->low = fminf(h->low, (float)x[i]);
         h->high = fmaxf(h->high, (float)x[i]);
+        h->damaged |= !isfinite((float)x[i]);
     }
 }
 
@@ -135,7 +136,7 @@ static fv_status prepare(measurement *m, const fv_calibration *c) {
 static fv_status check_numbers(const measurement *m) {
     for (int slot = 0; slot < m->slots; slot++) {
         histogram *h = &m->histograms[slot];
-        if (!isfinite(h->low) || !isfinite(h->high))
+        if (h->damaged)
             return fv_fail(FV_BAD_INPUT, "layer %s gives values that are not numbers: the model's weights are damaged",
                            slot ? m->folded->layers[slot - 1].name : "input");
         if (h->low == h->high) h->high = 1; /* all 0 */
@@ -143,9 +144,9 @@ static fv_status check_numbers(const measurement *m) {
     return FV_OK;
 }
 
-static fv_status measure(measurement *m, const fv_calibration *calibration, bool join_concat, fv_ranges *ranges) {
+static fv_status measure(measurement *m, const fv_calibration *calibration, fv_ranges *ranges) {
     FV_TRY(prepare(m, calibration));
-    join_groups(m, join_concat);
+    join_groups(m);
     run_inputs(m, calibration, widen);
     FV_TRY(check_numbers(m));
     run_inputs(m, calibration, count_values);
@@ -153,8 +154,7 @@ static fv_status measure(measurement *m, const fv_calibration *calibration, bool
     return FV_OK;
 }
 
-fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calibration, bool join_concat,
-                            fv_ranges *ranges) {
+fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calibration, fv_ranges *ranges) {
     *ranges = (fv_ranges){.count = folded->count};
     if (calibration->count < 1)
         return fv_fail(FV_BAD_INPUT, "there is no photograph to find the ranges of 8-bit values on: name some");
@@ -167,7 +167,7 @@ fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calib
     m.histograms = fv_allocate(slots, sizeof *m.histograms, "histograms of a network's values");
     ranges->layers = fv_allocate(slots, sizeof *ranges->layers, "ranges");
     bool complete = m.group && m.values && m.histograms && ranges->layers;
-    fv_status status = complete ? measure(&m, calibration, join_concat, ranges) : FV_NO_RESOURCE;
+    fv_status status = complete ? measure(&m, calibration, ranges) : FV_NO_RESOURCE;
     fv_plan_free(m.plan);
     fv_graph_free(&m.graph);
     fv_params_free(&m.params);

@@ -44,7 +44,7 @@ static fv_status make_pair(pair *p) {
     p->found = fv_allocate(CLASSES * pixels, sizeof *p->found, "probabilities");
     if (!p->input || !p->found) return FV_NO_RESOURCE;
     for (size_t i = 0; i < 3 * pixels; i++) p->input[i] = (float)fv_rng_range(&rng, -1, 1);
-    return fv_ranges_measure(&p->folded, &(fv_calibration){p->input, 1, SIZE, SIZE}, false, &p->ranges);
+    return fv_ranges_measure(&p->folded, &(fv_calibration){p->input, 1, SIZE, SIZE}, &p->ranges);
 }
 
 static void free_pair(pair *p) {

@@ -63,7 +63,7 @@ fv_ranges export_sample_ranges(const fv_folded *folded) {
     fv_ranges ranges;
     export_sample_input(inputs, floats);
     const fv_calibration calibration = {.inputs = inputs, .count = 1, .height = EXPORT_SIDE, .width = EXPORT_SIDE};
-    if (fv_ranges_measure(folded, &calibration, false, &ranges) != FV_OK) fail_msg("%s", fv_error());
+    if (fv_ranges_measure(folded, &calibration, &ranges) != FV_OK) fail_msg("%s", fv_error());
     free(inputs);
     return ranges;
 }

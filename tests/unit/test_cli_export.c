@@ -102,13 +102,71 @@ static void an_onnx_file_can_be_exported_again(void **state) {
     command_expect_good(FOVEA("export", BEST, "--onnx", "--out", "once.onnx", "--photos", "0", "--quiet"));
     command_expect_good(FOVEA("export", "once.onnx", "--onnx", "--out", "twice.onnx", "--photos", "0", "--quiet"));
     assert_true(command_exists("twice.onnx"));
+    EXPECT_COMPLAINT(FOVEA("export", "once.onnx", "--fovea", "--fp16", "--out", "half.safetensors"), 2,
+                     "once.onnx is an ONNX network", "fovea import --as model");
+}
+
+static void expect_in_file(const char *name, const char *text, bool there) {
+    size_t bytes;
+    char *file = command_file(name, &bytes);
+    bool found = memmem(file, bytes, text, strlen(text)) != NULL;
+    free(file);
+    if (found != there) fail_msg("\"%s\" is %s %s", text, there ? "not in" : "in", name);
+}
+
+static void the_model_is_never_overwritten(void **state) {
+    (void)state;
+    command_copy(BEST, "kept");
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--photos", "0", "--out", "run/../" BEST), 2,
+                     "is the model that is exported");
+    EXPECT_COMPLAINT(FOVEA("export", "run", "--fovea", "--fp16", "--photos", "0", "--out", BEST), 2,
+                     "is the model that is exported");
+    command_expect_same_file(BEST, "kept");
+}
+
+/* Before photographs are run through the network, and so before those are missed. */
+static void what_cannot_be_is_refused_at_once(void **state) {
+    (void)state;
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--int8", "--split", "some", "--out", "y"), 2, "--split some");
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--int8", "--manifest", "nix.csv", "--out", "y"), 2, "nix.csv");
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--tflite", "--int8", "--with-preprocessing", "--out", "y"), 2, "one size");
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--fovea", "--int8", "--logits", "--out", "y"), 2, "--logits");
+    assert_false(command_exists("y"));
+}
+
+/* Dice before is that of the file's weights in float32. */
+static void a_model_of_8_bits_is_compared_with_its_weights(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("export", BEST, "--fovea", "--int8", "--calibrate", PHANTOMS "/index.csv", "--samples",
+                              "4", "--out", "bytes.safetensors", "--quiet"));
+    const command_result *result = FOVEA("export", "bytes.safetensors", "--onnx", "--manifest", PHANTOMS "/index.csv",
+                                         "--photos", "2", "--out", "x.onnx", "--json", "-", "--quiet");
+    command_expect_good(result);
+    assert_true(number_at(result->out, "difference", NULL, NULL) < 1e-5);
+}
+
+/* The last test: it makes up an evaluation of the run. */
+static void a_class_that_nobody_marked_has_no_metrics(void **state) {
+    (void)state;
+    command_write_text("run/test/evaluation.json", "{\"classes\": {\"cup\": {\"dice\": {\"mean\": null, \"n\": 0}}, "
+                                                   "\"disc\": {\"dice\": {\"mean\": 0.75, \"n\": 4}}}}");
+    command_expect_good(FOVEA("export", "run", "--onnx", "--photos", "0", "--out", "x.onnx"));
+    expect_in_file("x.onnx", "disc Dice 0.750 (4 photographs of the test split)", true);
+    expect_in_file("x.onnx", "cup Dice", false);
 }
 
 static void sizes(void **state) {
     (void)state;
     EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--size", "100"), 2,
                      "must be a multiple of 32, for example 128");
-    command_expect_good(FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--size", "128", "--photos", "0"));
+    const command_result *result = FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--size", "128", "--photos", "0");
+    command_expect_good(result);
+    assert_non_null(strstr(result->out, "not measured\n"));
+    expect_in_file("x.onnx", "128 x 128 px (height x width)", true);
+    expect_in_file("x.onnx", "sampled to 128 x 128 px", true);
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--dynamic-size", "--with-preprocessing"), 2,
+                     "--dynamic-size", "own 64 px");
+    EXPECT_COMPLAINT(FOVEA("export", BEST, "--fovea", "--fp16", "--out", "x", "--size", "128"), 2, "--size", "--fovea");
     EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--size", "128", "--with-preprocessing"), 2,
                      "own 64 px");
     EXPECT_COMPLAINT(FOVEA("export", BEST, "--onnx", "--out", "x.onnx", "--size", "128", "--dynamic-size"), 2,
@@ -117,7 +175,7 @@ static void sizes(void **state) {
 
 static void complaints(void **state) {
     (void)state;
-    EXPECT_COMPLAINT(FOVEA("export", "run", "--out", "y.onnx"), 2, "say in which format: --onnx");
+    EXPECT_COMPLAINT(FOVEA("export", "run", "--out", "y.onnx"), 2, "say in which format: --onnx, --tflite, --fovea");
     EXPECT_COMPLAINT(FOVEA("export", "run", "--onnx"), 2, "--out FILE");
     EXPECT_COMPLAINT(FOVEA("export", "--onnx", "--out", "y.onnx"), 2, "give one run folder or model file");
     EXPECT_COMPLAINT(FOVEA("export", "run", "--onnx", "--fp16", "--int8", "--out", "y.onnx"), 2, "--fp16", "--int8");
@@ -138,6 +196,10 @@ int main(void) {
         cmocka_unit_test(an_onnx_file_can_be_exported_again),
         cmocka_unit_test(sizes),
         cmocka_unit_test(complaints),
+        cmocka_unit_test(the_model_is_never_overwritten),
+        cmocka_unit_test(what_cannot_be_is_refused_at_once),
+        cmocka_unit_test(a_model_of_8_bits_is_compared_with_its_weights),
+        cmocka_unit_test(a_class_that_nobody_marked_has_no_metrics),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);
 }

@@ -12,6 +12,7 @@
 
 #include "export_samples.h"
 #include "fovea/exchange/folded.h"
+#include "fovea/exchange/quantise.h"
 #include "fovea/exchange/ranges.h"
 #include "fovea/graph/plan.h"
 #include "fovea/nn/layers.h"
@@ -178,6 +179,33 @@ static void a_norm_behind_dropout_leaves_what_others_read(void **state) {
     fv_params_free(&params);
 }
 
+/* Files have tensors of their own by these names; another layer may have what one of these would become. */
+static void reserved_names_are_left_to_files(void **state) {
+    (void)state;
+    static const char *const names[][2] = {{"", "output"},   {"", "input"},   {"prepare", "scale"},
+                                           {"", "prepared"}, {"", "outputs"}, {"layer", "output"}};
+    static const char *const expected[] = {"layer.output",   "layer.input", "layer.prepare.scale",
+                                           "layer.prepared", "outputs",     "layer.output.2"};
+    fv_params params;
+    fv_graph graph;
+    fv_folded folded;
+    fv_params_init(&params);
+    fv_graph_init(&graph, &params);
+    fv_value input = fv_graph_input(&graph, "image", (fv_shape){1, 8, 8, 3}, false), x = input;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (names[i][0][0]) fv_graph_enter(&graph, names[i][0]);
+        x = fv_pointwise(&graph, names[i][1], x, 4, true);
+        if (names[i][0][0]) fv_graph_leave(&graph);
+    }
+    assert_int_equal(fv_params_allocate(&params, 1), FV_OK);
+    if (fv_folded_from_graph(&graph, input, x, &folded) != FV_OK) fail_msg("%s", fv_error());
+    assert_int_equal(folded.count, sizeof names / sizeof *names);
+    for (int i = 0; i < folded.count; i++) assert_string_equal(folded.layers[i].name, expected[i]);
+    fv_folded_free(&folded);
+    fv_graph_free(&graph);
+    fv_params_free(&params);
+}
+
 static void losses_are_refused(void **state) {
     (void)state;
     fv_params params;
@@ -198,17 +226,15 @@ static void losses_are_refused(void **state) {
     fv_params_free(&params);
 }
 
-static void expect_ranges(const fv_folded *folded, const fv_ranges *ranges, bool joined) {
+static void expect_ranges(const fv_folded *folded, const fv_ranges *ranges) {
     for (int i = 0; i < folded->count; i++) {
         const fv_folded_layer *layer = &folded->layers[i];
         fv_range range = fv_ranges_of(ranges, i);
         assert_true(range.low <= 0 && range.high >= 0 && range.low < range.high);
-        if (layer->attributes.activation == FV_ACT_RELU && !joined) assert_float_equal(range.low, 0, 0);
-        bool picks = layer->kind == FV_OP_max_pool || (joined && layer->kind == FV_OP_concat);
-        for (int k = 0; picks && k < layer->inputs; k++) {
-            fv_range in = fv_ranges_of(ranges, layer->in[k]);
-            assert_memory_equal(&range, &in, sizeof range);
-        }
+        if (layer->attributes.activation == FV_ACT_RELU) assert_float_equal(range.low, 0, 0);
+        if (layer->kind != FV_OP_max_pool) continue;
+        fv_range in = fv_ranges_of(ranges, layer->in[0]);
+        assert_memory_equal(&range, &in, sizeof range);
     }
     assert_float_equal(ranges->layers[folded->count - 1].low, 0, 0);
     assert_float_equal(ranges->layers[folded->count - 1].high, 1, 0);
@@ -223,15 +249,37 @@ static void ranges_are_bounded_and_shared(void **state) {
     export_sample_input(inputs, floats);
     const fv_calibration calibration = {.inputs = inputs, .count = 2, .height = EXPORT_SIDE, .width = EXPORT_SIDE};
     fv_ranges ranges;
-    for (int joined = 0; joined < 2; joined++) {
-        if (fv_ranges_measure(&folded, &calibration, joined, &ranges) != FV_OK) fail_msg("%s", fv_error());
-        assert_true(ranges.input.low < -1.9F && ranges.input.low >= -2 && ranges.input.high > 1.9F);
-        expect_ranges(&folded, &ranges, joined);
-        fv_ranges_free(&ranges);
-    }
-    assert_int_equal(fv_ranges_measure(&folded, &(fv_calibration){0}, false, &ranges), FV_BAD_INPUT);
+    if (fv_ranges_measure(&folded, &calibration, &ranges) != FV_OK) fail_msg("%s", fv_error());
+    assert_true(ranges.input.low < -1.9F && ranges.input.low >= -2 && ranges.input.high > 1.9F);
+    expect_ranges(&folded, &ranges);
+    fv_ranges_free(&ranges);
+    assert_int_equal(fv_ranges_measure(&folded, &(fv_calibration){0}, &ranges), FV_BAD_INPUT);
     assert_null(ranges.layers);
     free(inputs);
+    fv_folded_free(&folded);
+    fv_model_free(model);
+}
+
+/* A ReLU may hide a value that is no number: then the kernel is refused. */
+static void what_is_no_number_is_refused(void **state) {
+    (void)state;
+    fv_model *model = export_sample_model("unet", FV_NORM_BATCH);
+    fv_folded folded = fold(model, true);
+    fv_folded_layer *first = &folded.layers[0], *last = &folded.layers[folded.count - 1];
+    float inputs[EXPORT_SIDE * EXPORT_SIDE * 3];
+    export_sample_input(inputs, sizeof inputs / sizeof *inputs);
+    const fv_calibration calibration = {.inputs = inputs, .count = 1, .height = EXPORT_SIDE, .width = EXPORT_SIDE};
+    fv_ranges ranges;
+    fv_quantised_kernel kernel;
+    last->bias[0] = NAN;
+    assert_int_equal(fv_ranges_measure(&folded, &calibration, &ranges), FV_BAD_INPUT);
+    assert_string_equal(fv_error(), "layer out gives values that are not numbers: the model's weights are damaged");
+    assert_null(ranges.layers);
+    first->weight[7] = INFINITY;
+    assert_int_equal(fv_quantise_kernel(first, 1, &kernel), FV_BAD_INPUT);
+    assert_string_equal(fv_error(), "layer down0.a has weights that are not numbers: the model is damaged");
+    assert_int_equal(fv_quantise_kernel(last, 1, &kernel), FV_BAD_INPUT);
+    assert_null(kernel.q);
     fv_folded_free(&folded);
     fv_model_free(model);
 }
@@ -243,8 +291,10 @@ int main(void) {
         cmocka_unit_test(unet_has_the_layers_of_its_picture),
         cmocka_unit_test(what_cannot_be_folded_stays),
         cmocka_unit_test(a_norm_behind_dropout_leaves_what_others_read),
+        cmocka_unit_test(reserved_names_are_left_to_files),
         cmocka_unit_test(losses_are_refused),
         cmocka_unit_test(ranges_are_bounded_and_shared),
+        cmocka_unit_test(what_is_no_number_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,7 +65,7 @@ static rig make_rig(const char *network) {
     for (int i = 0; i < SIDE * SIDE * 3; i++) r.input[i] = (float)fv_rng_range(&rng, -1, 1);
     if (fv_folded_make(r.model, SIDE, SIDE, false, &r.folded) != FV_OK) fail_msg("%s", fv_error());
     const fv_calibration calibration = {r.input, 1, SIDE, SIDE};
-    if (fv_ranges_measure(&r.folded, &calibration, false, &r.ranges) != FV_OK) fail_msg("%s", fv_error());
+    if (fv_ranges_measure(&r.folded, &calibration, &r.ranges) != FV_OK) fail_msg("%s", fv_error());
     return r;
 }
 

@@ -12,6 +12,7 @@
 
 #include "export_samples.h"
 #include "fovea/base/file.h"
+#include "fovea/exchange/onnx_read.h"
 #include "onnx.pb-c.h"
 #include "temporary.h"
 
@@ -173,6 +174,64 @@ static void metadata_say_what_to_do(void **state) {
     fv_model_free(model);
 }
 
+/* The layer that makes the output of a file is called so when the file is read. */
+static void what_was_read_can_be_written_again(void **state) {
+    (void)state;
+    fv_model *model = export_sample_model("unet", FV_NORM_BATCH), *read;
+    export_sample_write(model, &(export_request){.precision = FV_PRECISION_FLOAT32, .logits = true});
+    if (fv_onnx_read(temporary_path(EXPORT_FILE), &read) != FV_OK) fail_msg("%s", fv_error());
+    for (int p = 0; p < FV_PRECISIONS; p++) {
+        export_sample_write(read, &(export_request){.precision = (fv_export_precision)p});
+        Onnx__ModelProto *file = read_file();
+        expect_sound(file->graph);
+        onnx__model_proto__free_unpacked(file, NULL);
+    }
+    fv_model_free(read);
+    fv_model_free(model);
+}
+
+static void expect_metadata(const fv_model_spec *spec, const fv_export_shape *shape, const char *key,
+                            const char *text) {
+    fv_metadata metadata;
+    assert_int_equal(fv_metadata_of_model(spec, shape, &metadata), FV_OK);
+    assert_non_null(fv_metadata_find(&metadata, key));
+    assert_string_equal(fv_metadata_find(&metadata, key), text);
+    fv_metadata_free(&metadata);
+}
+
+/* The list of layers has a size all the same. */
+static void photographs_that_are_resized_inside_are_of_any_size(void **state) {
+    (void)state;
+    fv_model *model = export_sample_model("unet", FV_NORM_BATCH);
+    const fv_export_shape shape = {
+        .layout = "NCHW", .height = EXPORT_SIDE, .width = EXPORT_SIDE, .preprocessing = true};
+    expect_metadata(&model->spec, &shape, "input",
+                    "NCHW, RGB, any size, levels 0..255; resized and normalised inside the network");
+    model->spec.preprocess.windows = true;
+    expect_metadata(&model->spec, &shape, "input",
+                    "NCHW, RGB, 64 x 64 px (height x width), levels 0..255; normalised inside the network");
+    fv_model_free(model);
+}
+
+static void the_angle_of_the_camera_is_told(void **state) {
+    (void)state;
+    fv_model *model = export_sample_model("unet", FV_NORM_BATCH);
+    fv_preprocess *p = &model->spec.preprocess;
+    p->fit = FV_FIT_FOV;
+    p->windows = true;
+    p->fov_diameter = 576;
+    p->fov_degrees = 45;
+    expect_metadata(&model->spec, &(fv_export_shape){.layout = "NCHW"}, "fit",
+                    "cut the photograph to the bounding box of its field of view and resize that so that its longer "
+                    "side is 576 px for a camera of 45 degrees, in proportion for others (area averaging when smaller, "
+                    "bilinear when larger)");
+    p->fov_degrees = 0;
+    expect_metadata(&model->spec, &(fv_export_shape){.layout = "NCHW"}, "fit",
+                    "cut the photograph to the bounding box of its field of view and resize that so that its longer "
+                    "side is 576 px (area averaging when smaller, bilinear when larger)");
+    fv_model_free(model);
+}
+
 /* ---- precisions ---- */
 
 static void halves_halve_the_file(void **state) {
@@ -251,15 +310,36 @@ static void a_weight_beyond_the_halves_is_refused(void **state) {
     fv_model_free(model);
 }
 
+static void a_weight_that_is_no_number_has_no_8_bits(void **state) {
+    (void)state;
+    fv_model *model = export_sample_model("unet", FV_NORM_BATCH);
+    fv_folded folded;
+    int entries = temporary_count();
+    assert_int_equal(fv_folded_make(model, EXPORT_SIDE, EXPORT_SIDE, false, &folded), FV_OK);
+    fv_ranges ranges = export_sample_ranges(&folded);
+    folded.layers[0].weight[5] = NAN;
+    const fv_onnx_settings settings = {.precision = FV_PRECISION_INT8, .ranges = &ranges, .title = "x"};
+    assert_int_equal(fv_onnx_write(&folded, &settings, temporary_path("refused.onnx")), FV_BAD_INPUT);
+    assert_string_equal(fv_error(), "layer down0.a has weights that are not numbers: the model is damaged");
+    assert_int_equal(temporary_count(), entries);
+    fv_ranges_free(&ranges);
+    fv_folded_free(&folded);
+    fv_model_free(model);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_network_in_every_precision_is_sound),
         cmocka_unit_test(input_and_output_have_the_shapes_asked_for),
         cmocka_unit_test(layers_are_those_of_the_network),
         cmocka_unit_test(metadata_say_what_to_do),
+        cmocka_unit_test(what_was_read_can_be_written_again),
+        cmocka_unit_test(photographs_that_are_resized_inside_are_of_any_size),
+        cmocka_unit_test(the_angle_of_the_camera_is_told),
         cmocka_unit_test(halves_halve_the_file),
         cmocka_unit_test(bytes_have_scales_that_fit),
         cmocka_unit_test(a_weight_beyond_the_halves_is_refused),
+        cmocka_unit_test(a_weight_that_is_no_number_has_no_8_bits),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);
 }

@@ -100,7 +100,7 @@ static void run_subject(subject *s) {
     assert_true(high - low > 0.2F); /* a network that says the same of every pixel would prove nothing */
     fv_plan_free(plan);
     const fv_calibration calibration = {s->inputs, WINDOWS, SIZE, SIZE};
-    expect(fv_ranges_measure(&s->folded, &calibration, false, &s->ranges));
+    expect(fv_ranges_measure(&s->folded, &calibration, &s->ranges));
 }
 
 static void subject_free(subject *s) {

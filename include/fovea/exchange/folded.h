@@ -18,7 +18,8 @@
 #define FV_FOLDED_INPUT (-1) /* in fv_folded_layer.in: the network's input */
 
 typedef struct fv_folded_layer {
-    char name[FV_NAME_MAX]; /* of the graph's node; no two layers share one */
+    char name[FV_NAME_MAX]; /* of the graph's node; no two layers share one, none begins with input, output, prepare or
+                               prepared, which are tensors of the files */
     fv_op_kind kind;
     int in[FV_MAX_INPUTS], inputs; /* indices of the layers that make its inputs, all lower than its own */
     fv_shape out;                  /* of its result, batch 1, for an input of fv_folded.input */

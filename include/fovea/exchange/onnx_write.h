@@ -8,7 +8,7 @@
 
 typedef struct fv_onnx_settings {
     fv_export_precision precision;
-    const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list, joined or not; else NULL */
+    const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list; else NULL */
     bool dynamic_size;       /* any height and width that the network takes, instead of the list's */
     /* NULL: the input is float32, prepared and normalised. Else levels 0..255 (uint8), normalised inside; of models of
        whole photographs any size, resized (bilinear at half-pixel centres) and letterboxed inside. */

@@ -27,7 +27,7 @@ typedef struct fv_quantised_kernel {
 } fv_quantised_kernel;
 
 /* Of a layer with a kernel. A filter's scale is its largest weight / 127; larger where the bias needs it so as to stay
-   below 2^30. */
+   below 2^30. FV_BAD_INPUT with the layer's name where a weight is no number. */
 fv_status fv_quantise_kernel(const fv_folded_layer *layer, float input_scale, fv_quantised_kernel *kernel);
 /* Accepts a zeroed struct. */
 void fv_quantised_kernel_free(fv_quantised_kernel *kernel);

@@ -26,11 +26,10 @@ typedef struct fv_calibration {
    finer steps.
 
    Layers that only pick or mix values have one range with their input, so that they need no rescaling: max_pool,
-   upsample_nearest and upsample_bilinear. With `join_concat` so have concatenations with all their inputs, for runtimes
-   that can't rescale there (TensorFlow Lite); it costs some precision. A sigmoid's range is 0 .. 1,
-   and that of the logits before a last one within -10 .. 10, where it is not flat. */
-fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calibration, bool join_concat,
-                            fv_ranges *ranges);
+   upsample_nearest and upsample_bilinear. A sigmoid's range is 0 .. 1, and that of the logits before a last one within
+   -10 .. 10, where it is not flat. FV_BAD_INPUT without inputs, and with the name of a layer that gives values that are
+   not numbers. */
+fv_status fv_ranges_measure(const fv_folded *folded, const fv_calibration *calibration, fv_ranges *ranges);
 /* Accepts a zeroed struct. */
 void fv_ranges_free(fv_ranges *ranges);
 /* As JSON, {"input": [low, high], "layers": {"<name>": [low, high], ...}}: the text that an fv_model carries. NULL

@@ -10,7 +10,7 @@
 
 typedef struct fv_tflite_settings {
     fv_export_precision precision;
-    const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list, not joined; else NULL */
+    const fv_ranges *ranges; /* FV_PRECISION_INT8: of the list; else NULL */
     bool integer_ends;       /* FV_PRECISION_INT8: input and output are int8; their steps stand in the file */
     /* NULL: the input is prepared and normalised. Else levels 0..255 (uint8) of the prepared work image, which are
        normalised inside. */
@@ -24,7 +24,7 @@ typedef struct fv_tflite_settings {
                              runtime's choice: float32 on a CPU
    int8                      kernels int8 with a step a filter, results int8, biases int32, after TensorFlow Lite's
                              quantization specification: integer arithmetic from the first layer to the sigmoid
-   FV_BAD_INPUT when a layer has no counterpart in TensorFlow Lite (group norm, say), a weight none among the halves
+   FV_BAD_INPUT when a layer has no counterpart in TensorFlow Lite (in int8: group norm), a weight none among the halves
    (65504 is the largest), or the file would exceed 2 GiB. */
 fv_status fv_tflite_write(const fv_folded *folded, const fv_tflite_settings *settings, const char *path);
 
