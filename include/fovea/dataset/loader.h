@@ -63,7 +63,7 @@ fv_status fv_loader_get(fv_loader *loader, int epoch, int index, const fv_batch 
    it is cut at `mask_threshold` at its own size, before it is averaged down to the work size. */
 fv_status fv_sample_read(const fv_manifest *manifest, int record, const fv_preprocess *preprocess, int mask_threshold,
                          bool soft_masks, fv_sample *sample);
-/* The photograph of it alone. */
+/* The photograph of a record alone, without its masks. */
 fv_status fv_record_read(const fv_record *record, const fv_preprocess *preprocess, int mask_threshold, fv_work *work);
 void fv_sample_free(fv_sample *sample); /* safe on a zeroed struct, and twice */
 /* Bytes of pixels that the sample holds. */
