@@ -249,8 +249,8 @@ static void what_is_wrong_is_told(void **state) {
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--manifest", "train.csv", "--root", PHANTOMS, "--split", "test", "--quiet"),
                      2, "test");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--manifest", "table.csv", "--quiet"), 2, "a.png: there is no such file");
-    EXPECT_COMPLAINT(FOVEA("eval", "run", "--root", PHANTOMS), 2, "--root, --column and --mask-threshold",
-                     "--manifest");
+    EXPECT_COMPLAINT(FOVEA("eval", "run", "--root", PHANTOMS), 2,
+                     "--root, --fov-degrees, --column and --mask-threshold", "--manifest");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--column", "od=x"), 2, "--manifest");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--mask-threshold", "127"), 2, "--manifest");
     EXPECT_COMPLAINT(FOVEA("eval", "run", "--out", "tiny.ini/x", "--quiet"), 2, "tiny.ini/x", "in the way");

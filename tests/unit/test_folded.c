@@ -104,7 +104,8 @@ static void norms_and_activations_are_gone(void **state) {
     for (int i = 0; fv_network_names[i]; i++) {
         fv_model *model = export_sample_model(fv_network_names[i], FV_NORM_BATCH);
         fv_folded folded = fold(model, true);
-        assert_int_equal(count_kind(&folded, FV_OP_batch_norm), 0);
+        bool behind = strcmp(fv_network_names[i], "mobilenetv2_se_unet_keras") == 0; /* its norms follow activations */
+        assert_int_equal(count_kind(&folded, FV_OP_batch_norm), behind ? 8 : 0);
         assert_int_equal(count_kind(&folded, FV_OP_relu), 0);
         assert_int_equal(count_kind(&folded, FV_OP_relu6), 0);
         assert_int_equal(count_kind(&folded, FV_OP_spatial_dropout), 0);

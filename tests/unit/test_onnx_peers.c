@@ -1,5 +1,5 @@
-/* A network as PyTorch exports it in fovea beside ONNX Runtime (`make run-onnx` runs eight, and in float16): FOVEA_PYTHON
-   names a Python with torch, onnx, onnxruntime and segmentation-models-pytorch. */
+/* A network as PyTorch exports it in fovea beside ONNX Runtime (`make run-onnx` runs eight, and in float16):
+   FOVEA_PYTHON names a Python with torch, onnx, onnxruntime and segmentation-models-pytorch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -251,7 +251,8 @@ static void nothing_is_made_again_that_a_map_spares(void **state) {
             if (step->kind != FV_STEP_RECOMPUTE || !is_map) continue;
             if (!has_reader_without_map(&f, &layout, s)) fail_msg("%s: %s is made again in vain", networks[n], name);
         }
-        bool wanted = strcmp(networks[n], "mobilenetv2_unet") != 0;
+        /* Separable convolutions don't; Keras's original has no convolution just behind a batch norm. */
+        bool wanted = strcmp(networks[n], "mobilenetv2_unet") != 0 && !strstr(networks[n], "_keras");
         if (wanted != (mapped > 0)) fail_msg("%s: %d steps read through a map", networks[n], mapped);
         fv_plan_layout_free(&layout);
         discard(&f);
