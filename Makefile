@@ -321,9 +321,9 @@ $(BUILD)/peers/%: $(BUILD)/obj/tests/peers/%.o $(BUILD)/libfovea.a
 	@mkdir -p $(@D)
 	@$(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(call object,src/kernel/int8_avx512.c): CFLAGS += -mavx512vnni
-
-ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma))
+# By the file's name; only int8_avx512.c may use VNNI, which the CPU is asked for before it is chosen.
+ISA_FLAGS = $(if $(findstring _avx512.,$(notdir $<)),-mavx512f -mavx512vl -mavx512dq -mavx512bw -mfma -mprefer-vector-width=512,$(if $(findstring _avx2.,$(notdir $<)),-mavx2 -mfma)) \
+  $(if $(filter int8_avx512.c,$(notdir $<)),-mavx512vnni)
 
 $(BUILD)/obj/%.o: %.c $(BUILD)/generated/flags | $(BUILD)/generated/revision.h
 	@mkdir -p $(@D)

@@ -69,11 +69,21 @@ static size_t place_of(const fv_folded_layer *layer, const int8_step *step, int 
     return fv_int8_place(lanes, step->layer.channels, k, f);
 }
 
+/* Bytes of the packed weights alone. */
+static size_t weight_count(const fv_folded_layer *layer, int lanes, const int8_step *step) {
+    int channels = layer->kind == FV_OP_depthwise ? FV_INT8_DEPTHWISE : step->layer.channels;
+    return fv_int8_padded(lanes, layer->weight_shape.c) * (size_t)channels;
+}
+
+size_t int8_packed_bytes(const fv_folded_layer *layer, int lanes, const int8_step *step) {
+    size_t filters = fv_int8_padded(lanes, layer->weight_shape.c);
+    return weight_count(layer, lanes, step) + filters * (sizeof *step->scale + sizeof *step->offset);
+}
+
 static fv_status allocate(int8_step *step, size_t weights, size_t filters) {
     step->weight = fv_allocate(weights, 1, "an 8-bit kernel");
     step->scale = fv_allocate(filters, sizeof *step->scale, "an 8-bit kernel");
     step->offset = fv_allocate(filters, sizeof *step->offset, "an 8-bit kernel");
-    step->weight_bytes = weights + 2 * filters * sizeof *step->scale;
     step->layer.weight = step->weight;
     step->layer.scale = step->scale;
     step->layer.offset = step->offset;
@@ -83,10 +93,8 @@ static fv_status allocate(int8_step *step, size_t weights, size_t filters) {
 fv_status int8_pack(const fv_folded_layer *layer, int lanes, const fv_steps *from, const fv_steps *to,
                     int8_step *step) {
     kernel_view v = view_of(layer);
-    bool depthwise = layer->kind == FV_OP_depthwise;
-    size_t padded = fv_int8_padded(lanes, v.filters);
     FV_TRY(check_finite(layer, &v));
-    FV_TRY(allocate(step, padded * (size_t)(depthwise ? FV_INT8_DEPTHWISE : step->layer.channels), padded));
+    FV_TRY(allocate(step, weight_count(layer, lanes, step), fv_int8_padded(lanes, v.filters)));
     step->layer.zero = (uint8_t)from->zero;
     int8_t *rounded = fv_allocate((size_t)v.taps, 1, "an 8-bit kernel");
     if (!rounded) return FV_NO_RESOURCE;

@@ -27,7 +27,6 @@ struct int8_step {
     fv_int8_layer layer; /* of convolutions */
     int8_t *weight;      /* owned, as what follows; layer's */
     float *scale, *offset;
-    size_t weight_bytes;
     uint8_t *outside; /* of a depthwise layer: a pixel of zeros of its input */
     fv_attributes attributes;
 };
@@ -51,5 +50,7 @@ static inline uint8_t *int8_data(const fv_int8_net *net, int tensor) {
    takes the kernel as {1, 1, `taps`, filters} with taps filled up to a multiple of 4. For the last layer `to` is NULL:
    floats and rows of weights. Fills step->layer's pointers. */
 fv_status int8_pack(const fv_folded_layer *layer, int lanes, const fv_steps *from, const fv_steps *to, int8_step *step);
+/* What int8_pack() allocates for the step to keep. */
+size_t int8_packed_bytes(const fv_folded_layer *layer, int lanes, const int8_step *step);
 
 #endif

@@ -12,29 +12,38 @@
 #define LEAST_TASKS 4        /* wished for of a small picture */
 #define MOST_PRODUCTS 131072 /* of 255 and 63 fit into 32 bits */
 #define TASK_STEP 8          /* units: products take so many pixels at once */
+#define LEAST_WIDTH 1e-30F   /* of a range: as of one that is read (exchange/ranges_json.c) */
 
 /* ---- making the list of steps ---- */
 
 typedef struct maker {
     const fv_folded *folded;
     const fv_ranges *ranges;
+    bool measuring; /* how much memory it takes, which needs no weights */
     fv_int8_net *net;
 } maker;
-
-/* Behind a ReLU the range begins at 0, so that the limits of a byte are the activation's. */
-static fv_steps steps_of(const maker *m, int layer) {
-    fv_range range = fv_ranges_of(m->ranges, layer);
-    fv_activation activation = layer < 0 ? FV_ACT_NONE : m->folded->layers[layer].attributes.activation;
-    if (activation != FV_ACT_NONE) range.low = 0;
-    if (activation == FV_ACT_RELU6 && range.high > 6) range.high = 6;
-    return fv_steps_of(range, 0, 255);
-}
 
 static void set_tensor(const maker *m, int tensor, fv_shape shape, fv_steps steps) {
     m->net->tensors[tensor] = (int8_tensor){.shape = shape,
                                             .steps = steps,
                                             .bytes = fv_align_up(fv_shape_count(shape) + READ_BEHIND),
                                             .first = m->net->step_count};
+}
+
+/* The result of a layer, or the input. Behind a ReLU the range begins at 0, so that the limits of a byte are the
+   activation's. */
+static fv_status add_tensor(const maker *m, int index, fv_shape shape) {
+    const fv_folded_layer *layer = index == FV_FOLDED_INPUT ? NULL : &m->folded->layers[index];
+    fv_activation activation = layer ? layer->attributes.activation : FV_ACT_NONE;
+    fv_range range = fv_ranges_of(m->ranges, index);
+    if (activation != FV_ACT_NONE) range.low = 0;
+    if (activation == FV_ACT_RELU6 && range.high > 6) range.high = 6;
+    if (!(range.high - range.low >= LEAST_WIDTH))
+        return fv_fail(FV_BAD_INPUT,
+                       "layer %s: values of %g to %g have no room for 8-bit steps; export the model again",
+                       layer ? layer->name : "input", (double)range.low, (double)range.high);
+    set_tensor(m, index + 1, shape, fv_steps_of(range, 0, 255));
+    return FV_OK;
 }
 
 /* Appends a step of `units` units, each of `bytes` bytes of its result. */
@@ -52,6 +61,14 @@ static int64_t pixels_of(fv_shape s) {
     return (int64_t)s.h * s.w;
 }
 
+static fv_status pack(const maker *m, const fv_folded_layer *layer, int in, int out, bool last, int8_step *step) {
+    const int8_tensor *tensors = m->net->tensors;
+    int lanes = m->net->kernels->lanes;
+    m->net->weight_bytes += int8_packed_bytes(layer, lanes, step);
+    if (m->measuring) return FV_OK;
+    return int8_pack(layer, lanes, &tensors[in].steps, last ? NULL : &tensors[out].steps, step);
+}
+
 static fv_status add_product(const maker *m, const fv_folded_layer *layer, int in, int out, fv_shape from, bool last) {
     if (layer->out.c % 8 != 0 && !last)
         return fv_fail(FV_BAD_INPUT, "layer %s has %d filters: 8-bit layers have multiples of 8", layer->name,
@@ -62,8 +79,7 @@ static fv_status add_product(const maker *m, const fv_folded_layer *layer, int i
     int8_step *step = add_step(m, last ? int8_run_logits : int8_run_product, in, out, pixels_of(from), layer->out.c);
     step->layer = (fv_int8_layer){
         .window = {.n = 1, .in_h = from.h, .in_w = from.w}, .channels = from.c, .filters = layer->out.c};
-    const int8_tensor *tensors = m->net->tensors;
-    return int8_pack(layer, m->net->kernels->lanes, &tensors[in].steps, last ? NULL : &tensors[out].steps, step);
+    return pack(m, layer, in, out, last, step);
 }
 
 /* Any other convolution: its windows are gathered into rows of bytes, and these multiplied. */
@@ -92,22 +108,32 @@ static fv_status add_depthwise(const maker *m, const fv_folded_layer *layer, int
     step->layer.window =
         (fv_window){1, from.h,         from.w,         layer->out.h, layer->out.w, 3, 3, a->stride ? a->stride : 1,
                     1, a->padding.top, a->padding.left};
-    const int8_tensor *tensors = m->net->tensors;
     step->outside = fv_allocate((size_t)from.c + READ_BEHIND, 1, "a pixel of zeros");
     if (!step->outside) return FV_NO_RESOURCE;
-    memset(step->outside, tensors[in].steps.zero, (size_t)from.c + READ_BEHIND);
-    return int8_pack(layer, m->net->kernels->lanes, &tensors[in].steps, &tensors[out].steps, step);
+    memset(step->outside, m->net->tensors[in].steps.zero, (size_t)from.c + READ_BEHIND);
+    return pack(m, layer, in, out, false, step);
 }
 
-static fv_status add_convolution(const maker *m, const fv_folded_layer *layer, int in, int out, bool last) {
+static bool is_pointwise(const fv_folded_layer *layer, fv_shape from) {
     const fv_attributes *a = &layer->attributes;
+    return layer->kind == FV_OP_conv2d && a->kernel_h == 1 && a->kernel_w == 1 && a->stride <= 1 && a->groups <= 1 &&
+           from.h == layer->out.h && from.w == layer->out.w;
+}
+
+static fv_status add_convolution(const maker *m, const fv_folded_layer *layer, int in, int out) {
     fv_shape from = m->net->tensors[in].shape;
-    bool pointwise = a->kernel_h == 1 && a->kernel_w == 1 && a->stride <= 1 && a->groups <= 1 &&
-                     from.h == layer->out.h && from.w == layer->out.w;
-    if (last && !pointwise)
-        return fv_fail(FV_BAD_INPUT, "layer %s: the last convolution of an 8-bit network is 1x1", layer->name);
-    if (pointwise && (from.c % 4 == 0 || last)) return add_product(m, layer, in, out, from, last);
+    if (is_pointwise(layer, from) && from.c % 4 == 0) return add_product(m, layer, in, out, from, false);
     return add_gathered(m, layer, in, out, from);
+}
+
+static fv_status add_logits(const maker *m, const fv_folded_layer *layer, int in, int out) {
+    fv_shape from = m->net->tensors[in].shape;
+    if (is_pointwise(layer, from) && layer->attributes.activation == FV_ACT_NONE)
+        return add_product(m, layer, in, out, from, true);
+    return fv_fail(FV_BAD_INPUT,
+                   "layer %s: the last layer before the sigmoid of an 8-bit network is a 1x1 convolution without "
+                   "activation",
+                   layer->name);
 }
 
 /* The layer before a last sigmoid, which is left in floats. */
@@ -119,13 +145,13 @@ static bool is_logits(const fv_folded *folded, int i) {
 static fv_status add_layer(const maker *m, int i) {
     const fv_folded_layer *layer = &m->folded->layers[i];
     int in = layer->in[0] + 1, out = i + 1;
-    bool last = is_logits(m->folded, i);
     int8_step *step;
-    if (!last && layer->kind != FV_OP_sigmoid) set_tensor(m, out, layer->out, steps_of(m, i));
+    if (is_logits(m->folded, i)) return add_logits(m, layer, in, out);
+    if (layer->kind != FV_OP_sigmoid) FV_TRY(add_tensor(m, i, layer->out));
     int64_t pixels = pixels_of(layer->out), channels = layer->out.c;
     switch (layer->kind) {
     case FV_OP_conv2d:
-        return add_convolution(m, layer, in, out, last);
+        return add_convolution(m, layer, in, out);
     case FV_OP_depthwise:
         return add_depthwise(m, layer, in, out, m->net->tensors[in].shape);
     case FV_OP_upsample_nearest:
@@ -179,17 +205,14 @@ static void place(fv_int8_net *net, int tensor) {
     if (t->offset + t->bytes > net->block_bytes) net->block_bytes = t->offset + t->bytes;
 }
 
-static fv_status place_all(fv_int8_net *net) {
+static void place_all(fv_int8_net *net) {
     for (int s = 0; s < net->step_count; s++)
         if (net->tensors[net->steps[s].out].bytes) place(net, net->steps[s].out);
-    net->block = fv_allocate(net->block_bytes, 1, "the tensors of an 8-bit network");
-    for (int s = 0; s < net->step_count; s++) net->weight_bytes += net->steps[s].weight_bytes;
-    return net->block ? FV_OK : FV_NO_RESOURCE;
 }
 
 /* ---- the whole ---- */
 
-static fv_status make(const maker *m) {
+static fv_status add_all(const maker *m) {
     fv_int8_net *net = m->net;
     size_t layers = (size_t)m->folded->count;
     net->kernels = fv_int8_kernels_choose();
@@ -197,26 +220,45 @@ static fv_status make(const maker *m) {
     net->steps = fv_allocate(2 * layers + 1, sizeof *net->steps, "an 8-bit network");
     if (!net->tensors || !net->steps) return FV_NO_RESOURCE;
     net->tensor_count = m->folded->count + 1;
-    set_tensor(m, 0, m->folded->input, steps_of(m, FV_FOLDED_INPUT));
+    FV_TRY(add_tensor(m, FV_FOLDED_INPUT, m->folded->input));
     add_step(m, int8_run_quantise, 0, 0, (int64_t)fv_shape_count(m->folded->input), 1);
     for (int i = 0; i < m->folded->count; i++) FV_TRY(add_layer(m, i));
-    return place_all(net);
+    place_all(net);
+    return FV_OK;
 }
 
-fv_status fv_int8_net_make(const fv_folded *folded, const fv_ranges *ranges, fv_int8_net **out) {
+/* All but the block of the tensors and, when `measuring`, the weights. */
+static fv_status lay_out(const fv_folded *folded, const fv_ranges *ranges, bool measuring, fv_int8_net **out) {
     *out = NULL;
     int last = folded->count - 1;
     if (last < 1 || folded->layers[last].kind != FV_OP_sigmoid || ranges->count != folded->count)
         return fv_fail(FV_BAD_INPUT, "an 8-bit network ends in a sigmoid and has a range for each layer");
     fv_int8_net *net = fv_allocate(1, sizeof *net, "an 8-bit network");
     if (!net) return FV_NO_RESOURCE;
-    maker m = {folded, ranges, net};
-    fv_status status = make(&m);
+    maker m = {folded, ranges, measuring, net};
+    fv_status status = add_all(&m);
     if (status == FV_OK)
         *out = net;
     else
         fv_int8_net_free(net);
     return status;
+}
+
+fv_status fv_int8_net_make(const fv_folded *folded, const fv_ranges *ranges, fv_int8_net **out) {
+    FV_TRY(lay_out(folded, ranges, false, out));
+    (*out)->block = fv_allocate((*out)->block_bytes, 1, "the tensors of an 8-bit network");
+    if ((*out)->block) return FV_OK;
+    fv_int8_net_free(*out);
+    *out = NULL;
+    return FV_NO_RESOURCE;
+}
+
+fv_status fv_int8_net_measure(const fv_folded *folded, const fv_ranges *ranges, size_t *bytes) {
+    fv_int8_net *net;
+    FV_TRY(lay_out(folded, ranges, true, &net));
+    *bytes = fv_int8_net_bytes(net);
+    fv_int8_net_free(net);
+    return FV_OK;
 }
 
 void fv_int8_net_free(fv_int8_net *net) {

@@ -53,21 +53,28 @@ static void graph_build(fv_predictor *p, int height, int width) {
     p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input, NULL));
 }
 
-static fv_status net_from_folded(fv_predictor *p, const fv_folded *folded) {
+/* The network in 8 bits, or, with `net` NULL, only its bytes. */
+static fv_status net_from_model(const fv_model *model, int height, int width, fv_int8_net **net, size_t *bytes) {
+    fv_folded folded;
     fv_ranges ranges;
-    FV_TRY(fv_ranges_from_json(p->model->ranges, "fovea.ranges in the model file's metadata", folded, &ranges));
-    fv_status status = fv_int8_net_make(folded, &ranges, &p->net);
+    FV_TRY(fv_folded_make(model, height, width, false, &folded));
+    fv_status status =
+        fv_ranges_from_json(model->ranges, "fovea.ranges in the model file's metadata", &folded, &ranges);
+    if (status == FV_OK)
+        status = net ? fv_int8_net_make(&folded, &ranges, net) : fv_int8_net_measure(&folded, &ranges, bytes);
     fv_ranges_free(&ranges);
+    fv_folded_free(&folded);
     return status;
+}
+
+/* Of the network's input and probabilities, which a plan in float32 has among its tensors. */
+static size_t ends_bytes(const fv_predictor *p, int height, int width) {
+    return (size_t)height * (size_t)width * (size_t)(3 + p->spec->classes) * sizeof(float);
 }
 
 static fv_status net_build(fv_predictor *p, int height, int width) {
     size_t pixels = (size_t)height * (size_t)width;
-    fv_folded folded;
-    FV_TRY(fv_folded_make(p->model, height, width, false, &folded));
-    fv_status status = net_from_folded(p, &folded);
-    fv_folded_free(&folded);
-    FV_TRY(status);
+    FV_TRY(net_from_model(p->model, height, width, &p->net, NULL));
     p->net_input = fv_allocate(pixels * 3, sizeof(float), "the network's input");
     p->net_output = fv_allocate(pixels * (size_t)p->spec->classes, sizeof(float), "probability maps");
     return p->net_input && p->net_output ? FV_OK : FV_NO_RESOURCE;
@@ -98,7 +105,13 @@ static fv_status plan_for(fv_predictor *p, int height, int width) {
     return status;
 }
 
-static fv_status plan_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
+static fv_status net_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
+    FV_TRY(net_from_model(p->model, height, width, NULL, bytes));
+    *bytes += ends_bytes(p, height, width);
+    return FV_OK;
+}
+
+static fv_status float_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
     fv_predictor other = {.model = p->model, .spec = p->spec};
     graph_build(&other, height, width);
     fv_status status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
@@ -148,7 +161,7 @@ void fv_predictor_set_memory(fv_predictor *p, size_t bytes) {
 }
 
 size_t fv_predictor_bytes(const fv_predictor *p) {
-    if (p->net) return fv_int8_net_bytes(p->net);
+    if (p->net) return fv_int8_net_bytes(p->net) + ends_bytes(p, p->height, p->width);
     return p->plan ? fv_plan_bytes(p->plan) : 0;
 }
 
@@ -245,7 +258,7 @@ static fv_status choose_windows(fv_predictor *p, const fv_image *image, row_of_w
     if (tile && height > tile) height = tile;
     if (tile && width > tile) width = tile;
     for (size_t bytes = 0; p->memory > 0;) {
-        FV_TRY(plan_bytes(p, height, width, &bytes));
+        FV_TRY((p->model->ranges ? net_bytes : float_bytes)(p, height, width, &bytes));
         if (bytes <= p->memory) break;
         int *longer = height > width ? &height : &width;
         if (*longer <= LEAST_WINDOW)

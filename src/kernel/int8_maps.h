@@ -1,7 +1,12 @@
-/* What 8-bit layers do besides products, as loops that the compiler turns into vectors: included by every variant. */
+/* What 8-bit layers do besides products, as loops that the compiler turns into vectors: included by every variant. No
+   products are fused with sums, so that all variants give the same bits. */
 #include <string.h>
 
 #include "fovea/kernel/int8.h"
+
+#ifdef __clang__ /* gcc never fuses in -std=c17 */
+#pragma STDC FP_CONTRACT OFF
+#endif
 
 /* Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and leaves it in the low bits of the sum. */
 static inline uint8_t to_byte(float value) {

@@ -13,7 +13,8 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
     const fv_attributes *a = &spec->attributes;
     FV_TRY(fv_infer_inputs(spec, layer, 1, 1));
     bool in_steps = a->step > 0 && isfinite(a->step);
-    bool bounded = a->least <= a->zero && a->zero <= a->most && a->most - a->least <= MOST_STEPS && a->least >= -32768;
+    int64_t steps = (int64_t)a->most - a->least;
+    bool bounded = a->least <= a->zero && a->zero <= a->most && steps <= MOST_STEPS && a->least >= -32768;
     if (a->step != 0 && (!in_steps || !bounded))
         return fv_fail(FV_BAD_INPUT,
                        "layer %s rounds to steps of %g, %d to %d with %d for 0; expected a step above 0, at most %d of "

@@ -1,5 +1,6 @@
 /* Rounding has no slope that finite differences could find: results and the gradient that stands for it, number by
    number. */
+#include <limits.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -51,7 +52,8 @@ static void steps_that_make_no_sense_are_refused(void **state) {
     static const fv_attributes wrong[] = {{.step = -1, .most = 255},
                                           {.step = 1, .most = 255, .zero = 256},
                                           {.step = 1, .least = 5, .most = 255},
-                                          {.step = 1, .most = 70000}};
+                                          {.step = 1, .most = 70000},
+                                          {.step = 1, .least = -32768, .most = INT_MAX}};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         fv_op_spec spec = {.kind = FV_OP_quantise, .inputs = 1, .in = {{1, 2, 2, 1}}, .attributes = wrong[i]};
         assert_int_equal(fv_op_quantise.infer(&spec, "x"), FV_BAD_INPUT);

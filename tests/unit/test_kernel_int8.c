@@ -1,4 +1,4 @@
-/* The variants of kernel/int8.h against the formulas of its header. */
+/* The variants of kernel/int8.h against the formulas of its header, byte by byte. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,16 +76,26 @@ static void free_sample(sample *s) {
     test_free(s->outside);
 }
 
-/* A whole number, but for halves, which rounding may take either way. */
-static void expect_byte(const char *what, size_t at, uint8_t found, double value) {
-    double limited = fmin(fmax(value, 0), 255);
-    if (fabs(found - limited) > 0.5001) fail_msg("%s %zu is %d, expected %g", what, at, found, limited);
+static void expect_byte(const char *what, size_t at, uint8_t found, float value) {
+    long limited = lrintf(fminf(fmaxf(value, 0), 255));
+    if (found != limited) fail_msg("%s %zu is %d, expected %ld, of %.9g", what, at, found, limited, (double)value);
+}
+
+/* In two statements, so that no compiler fuses them. */
+static float scaled(float value, float scale, float offset) {
+    float product = value * scale;
+    return product + offset;
+}
+
+/* Offset of a filter whose `sum` so comes to lie next to a half: whoever fuses rounds some of them the other way. */
+static void move_to_half(sample *s, int f, int32_t sum) {
+    s->offset[f] = (float)(f % 200 + 0.5 - (double)s->scale[f] * sum);
 }
 
 /* ---- products ---- */
 
-static double product_sum(const sample *s, size_t pixel, int f) {
-    double sum = 0;
+static int32_t product_sum(const sample *s, size_t pixel, int f) {
+    int32_t sum = 0;
     for (int k = 0; k < s->taps; k++)
         sum += s->x[pixel * (size_t)s->taps + (size_t)k] * s->plain[k * s->layer.filters + f];
     return sum;
@@ -99,13 +109,14 @@ static void compare_product(const fv_int8_kernels *kernels, int pixels, int chan
     fill_filters(&s, kernels->lanes, false);
     fill_tensors(&s);
     int begin = pixels / 3, end = pixels - pixels / 5;
+    for (int f = 0; f < filters; f++) move_to_half(&s, f, product_sum(&s, (size_t)begin, f));
     kernels->product(&s.layer, begin, end, s.x, s.y);
     for (size_t i = 0; i < s.y_count; i++) {
         size_t pixel = i / (size_t)filters;
         int f = (int)(i % (size_t)filters);
         bool wanted = (int)pixel >= begin && (int)pixel < end;
         if (!wanted) assert_int_equal(s.y[i], GUARD_BYTE);
-        if (wanted) expect_byte("y", i, s.y[i], product_sum(&s, pixel, f) * (double)s.scale[f] + (double)s.offset[f]);
+        if (wanted) expect_byte("y", i, s.y[i], scaled((float)product_sum(&s, pixel, f), s.scale[f], s.offset[f]));
     }
     free_sample(&s);
 }
@@ -122,9 +133,9 @@ static void products(void **state) {
 
 /* ---- depthwise ---- */
 
-static double window_sum(const sample *s, int i, int j, int c) {
+static int32_t window_sum(const sample *s, int i, int j, int c) {
     const fv_window *w = &s->layer.window;
-    double sum = 0;
+    int32_t sum = 0;
     for (int tap = 0; tap < 9; tap++) {
         int row = i * w->stride + tap / 3 - w->top, column = j * w->stride + tap % 3 - w->left;
         bool inside = row >= 0 && row < w->in_h && column >= 0 && column < w->in_w;
@@ -143,12 +154,12 @@ static void compare_depthwise(const fv_int8_kernels *kernels, const fv_window *w
     fill_filters(&s, kernels->lanes, true);
     fill_tensors(&s);
     int begin = w->out_h / 3;
+    for (int c = 0; c < channels; c++) move_to_half(&s, c, window_sum(&s, begin, 0, c));
     kernels->depthwise(&s.layer, begin, w->out_h, s.x, s.outside, s.y);
     for (size_t at = 0; at < s.y_count; at++) {
         int c = (int)at % channels, pixel = (int)at / channels, i = pixel / w->out_w, j = pixel % w->out_w;
         if (i < begin) assert_int_equal(s.y[at], GUARD_BYTE);
-        if (i >= begin)
-            expect_byte("y", at, s.y[at], window_sum(&s, i, j, c) * (double)s.scale[c] + (double)s.offset[c]);
+        if (i >= begin) expect_byte("y", at, s.y[at], scaled((float)window_sum(&s, i, j, c), s.scale[c], s.offset[c]));
     }
     free_sample(&s);
 }
@@ -183,16 +194,34 @@ static void maps(void **state) {
         check_case("maps");
         if (!fv_int8_runs(*v) || !check_variant((*v)->level)) continue;
         (*v)->quantise(N, x, 63.75f, 128, y);
-        for (size_t i = 0; i < N; i++) expect_byte("quantised", i, y[i], (double)x[i] * 63.75 + 128);
+        for (size_t i = 0; i < N; i++) expect_byte("quantised", i, y[i], scaled(x[i], 63.75f, 128));
         (*v)->add(N, a, b, 0.75f, -0.5f, 40, y);
-        for (size_t i = 0; i < N; i++) expect_byte("sum", i, y[i], a[i] * 0.75 - b[i] * 0.5 + 40);
+        for (size_t i = 0; i < N; i++) expect_byte("sum", i, y[i], a[i] * 0.75f - b[i] * 0.5f + 40);
         memset(y, GUARD_BYTE, sizeof y);
         (*v)->rescale(47, 11, a, 1.3f, -20, y, 14); /* 47 rows of 11 bytes, 14 apart */
         for (size_t i = 0; i < 47 * 14; i++) {
             if (i % 14 >= 11) assert_int_equal(y[i], GUARD_BYTE);
-            if (i % 14 < 11) expect_byte("rescaled", i, y[i], (double)1.3f * a[i / 14 * 11 + i % 14] - 20);
+            if (i % 14 < 11) expect_byte("rescaled", i, y[i], scaled(a[i / 14 * 11 + i % 14], 1.3f, -20));
         }
     }
+}
+
+/* Results far beyond a byte on both sides, and beyond what 32 bits hold. */
+static void large_results_are_limited(void **state) {
+    (void)state;
+    enum { N = 2 * FV_INT8_LANES_MAX };
+    static const float sizes[] = {1e3f, 2e9f, 3e9f, 1e20f, 3e38f};
+    uint8_t ones[N], y[N];
+    memset(ones, 1, N);
+    for (const fv_int8_kernels *const *v = fv_int8_variants; *v; v++)
+        for (size_t i = 0; i < COUNT(sizes); i++) {
+            check_case("results of %g", (double)sizes[i]);
+            if (!fv_int8_runs(*v) || !check_variant((*v)->level)) continue;
+            (*v)->rescale(1, N, ones, sizes[i], 0, y, N);
+            for (int k = 0; k < N; k++) assert_int_equal(y[k], 255);
+            (*v)->rescale(1, N, ones, -sizes[i], 0, y, N);
+            for (int k = 0; k < N; k++) assert_int_equal(y[k], 0);
+        }
 }
 
 static void last_layers_are_floats(void **state) {
@@ -274,6 +303,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(products),
         cmocka_unit_test(depthwise),
         cmocka_unit_test(maps),
+        cmocka_unit_test(large_results_are_limited),
         cmocka_unit_test(last_layers_are_floats),
         cmocka_unit_test(choice_follows_the_limit),
     };

@@ -12,6 +12,9 @@ typedef struct fv_int8_net fv_int8_net;
 /* `ranges` as fv_ranges_measure() found them for `folded`, whose weights are quantised and packed here: neither is
    needed afterwards. FV_BAD_INPUT names the layer that has no 8-bit form. Nothing is allocated later. */
 fv_status fv_int8_net_make(const fv_folded *folded, const fv_ranges *ranges, fv_int8_net **net);
+/* fv_int8_net_bytes() of the network that would be made, without making it; the same errors, but for weights that are
+   not numbers. */
+fv_status fv_int8_net_measure(const fv_folded *folded, const fv_ranges *ranges, size_t *bytes);
 /* Accepts NULL. */
 void fv_int8_net_free(fv_int8_net *net);
 /* input {1, height, width, channels} of `folded` -> probabilities {1, height, width, classes}. The same bits for any
