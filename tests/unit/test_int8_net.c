@@ -225,7 +225,7 @@ static fv_status make_with_head(make_head *head) {
     assert_int_equal(fv_params_allocate(&params, 1), FV_OK);
     if (fv_folded_from_graph(&graph, x, output, &folded) != FV_OK) fail_msg("%s", fv_error());
     const fv_calibration calibration = {input, 1, SMALL, SMALL};
-    if (fv_ranges_measure(&folded, &calibration, false, &ranges) != FV_OK) fail_msg("%s", fv_error());
+    if (fv_ranges_measure(&folded, &calibration, &ranges) != FV_OK) fail_msg("%s", fv_error());
     fv_status status = fv_int8_net_make(&folded, &ranges, &net);
     fv_int8_net_free(net);
     fv_ranges_free(&ranges);
