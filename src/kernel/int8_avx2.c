@@ -45,8 +45,7 @@ INLINE vector dot(vector sum, vector x, vector w) {
    conversion, which makes the least of all of it. */
 INLINE void finish(uint8_t *y, int count, vector sum, const float *scale, const float *offset) {
     (void)count;
-    __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(scale));
-    __m256 value = _mm256_add_ps(product, _mm256_loadu_ps(offset));
+    __m256 value = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_loadu_ps(scale), _mm256_loadu_ps(offset));
     __m256i whole = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_set1_ps(255), value));
     __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(whole), _mm256_extracti128_si256(whole, 1));
     _mm_storel_epi64((void *)y, _mm_packus_epi16(words, words));

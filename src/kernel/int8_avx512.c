@@ -44,9 +44,9 @@ INLINE vector dot(vector sum, vector x, vector w) {
 /* What no 32-bit number holds must not come to the conversion, which makes the least of all of it. */
 INLINE void finish(uint8_t *y, int count, vector sum, const float *scale, const float *offset) {
     __mmask16 mask = (__mmask16)((1u << count) - 1);
-    __m512 product = _mm512_mul_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(scale));
-    __m512 value = _mm512_min_ps(_mm512_set1_ps(255), _mm512_add_ps(product, _mm512_loadu_ps(offset)));
-    __m512i whole = _mm512_max_epi32(_mm512_cvtps_epi32(value), _mm512_setzero_si512());
+    __m512 value = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_loadu_ps(scale), _mm512_loadu_ps(offset));
+    __m512i limited = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_set1_ps(255), value));
+    __m512i whole = _mm512_max_epi32(limited, _mm512_setzero_si512());
     _mm_mask_storeu_epi8(y, mask, _mm512_cvtusepi32_epi8(whole));
 }
 

@@ -9,7 +9,7 @@
    columns(a, b, c)  the groups (a[i], b[i], c[i], 0); may read 16 bytes
    dot(sum, x, w)    sum plus, in each group, the 4 products of x's unsigned and w's signed bytes
    finish(y, count, sum, scale, offset)
-                     the first `count` of sum scale + offset, not fused, rounded and limited to 0 .. 255 */
+                     the first `count` of sum scale + offset, fused, rounded and limited to 0 .. 255 */
 #include "int8_maps.h"
 
 #ifdef __clang__

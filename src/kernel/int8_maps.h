@@ -1,12 +1,10 @@
-/* What 8-bit layers do besides products, as loops that the compiler turns into vectors: included by every variant. No
-   products are fused with sums, so that all variants give the same bits. */
+/* What 8-bit layers do besides products, as loops that the compiler turns into vectors: included by every variant.
+   Every product is fused with the sum behind it, by fmaf() where no instruction does it, so that all variants give the
+   same bits. */
+#include <math.h>
 #include <string.h>
 
 #include "fovea/kernel/int8.h"
-
-#ifdef __clang__ /* gcc never fuses in -std=c17 */
-#pragma STDC FP_CONTRACT OFF
-#endif
 
 /* Adding 1.5 * 2^23 rounds to the nearest whole number, ties to even, and leaves it in the low bits of the sum. */
 static inline uint8_t to_byte(float value) {
@@ -19,17 +17,17 @@ static inline uint8_t to_byte(float value) {
 }
 
 static void quantise(size_t count, const float *restrict x, float scale, float offset, uint8_t *restrict y) {
-    for (size_t i = 0; i < count; i++) y[i] = to_byte(x[i] * scale + offset);
+    for (size_t i = 0; i < count; i++) y[i] = to_byte(fmaf(x[i], scale, offset));
 }
 
 /* Of one row, from byte c on. */
 static void rescale_rest(size_t c, size_t channels, const uint8_t *x, float scale, float offset, uint8_t *y) {
-    for (; c < channels; c++) y[c] = to_byte((float)x[c] * scale + offset);
+    for (; c < channels; c++) y[c] = to_byte(fmaf((float)x[c], scale, offset));
 }
 
 static void add(size_t count, const uint8_t *a, const uint8_t *b, float scale_a, float scale_b, float offset,
                 uint8_t *restrict y) {
-    for (size_t i = 0; i < count; i++) y[i] = to_byte((float)a[i] * scale_a + (float)b[i] * scale_b + offset);
+    for (size_t i = 0; i < count; i++) y[i] = to_byte(fmaf((float)a[i], scale_a, fmaf((float)b[i], scale_b, offset)));
 }
 
 static void logits(const fv_int8_layer *l, int64_t begin, int64_t end, const uint8_t *x, float *y) {
@@ -39,6 +37,6 @@ static void logits(const fv_int8_layer *l, int64_t begin, int64_t end, const uin
             const int8_t *w = l->weight + (int64_t)f * l->channels;
             int32_t sum = 0;
             for (int k = 0; k < l->channels; k++) sum += in[k] * w[k];
-            y[pixel * l->filters + f] = (float)sum * l->scale[f] + l->offset[f];
+            y[pixel * l->filters + f] = fmaf((float)sum, l->scale[f], l->offset[f]);
         }
 }

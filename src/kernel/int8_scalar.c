@@ -12,7 +12,8 @@ static void product(const fv_int8_layer *l, int64_t begin, int64_t end, const ui
                 for (int f = 0; f < LANES; f++)
                     for (int i = 0; i < 4; i++) sum[f] += in[k + i] * w[4 * f + i];
             for (int f = 0; f < LANES; f++)
-                y[pixel * l->filters + first + f] = to_byte((float)sum[f] * l->scale[first + f] + l->offset[first + f]);
+                y[pixel * l->filters + first + f] =
+                    to_byte(fmaf((float)sum[f], l->scale[first + f], l->offset[first + f]));
         }
 }
 
@@ -28,7 +29,7 @@ static void window_bytes(const fv_int8_layer *l, int i, int j, int first, const 
             const uint8_t *in = inside ? x + ((int64_t)row * w->in_w + column) * l->channels + first : NULL;
             for (int c = 0; c < LANES; c++) sum[c] += (in ? in[c] : l->zero) * weight[4 * v * LANES + 4 * c + u];
         }
-    for (int c = 0; c < LANES; c++) y[c] = to_byte((float)sum[c] * l->scale[first + c] + l->offset[first + c]);
+    for (int c = 0; c < LANES; c++) y[c] = to_byte(fmaf((float)sum[c], l->scale[first + c], l->offset[first + c]));
 }
 
 static void depthwise(const fv_int8_layer *l, int row, int row_end, const uint8_t *x, const uint8_t *outside,

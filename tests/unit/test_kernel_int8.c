@@ -81,13 +81,8 @@ static void expect_byte(const char *what, size_t at, uint8_t found, float value)
     if (found != limited) fail_msg("%s %zu is %d, expected %ld, of %.9g", what, at, found, limited, (double)value);
 }
 
-/* In two statements, so that no compiler fuses them. */
-static float scaled(float value, float scale, float offset) {
-    float product = value * scale;
-    return product + offset;
-}
-
-/* Offset of a filter whose `sum` so comes to lie next to a half: whoever fuses rounds some of them the other way. */
+/* Offset of a filter whose `sum` so comes to lie next to a half: who does not fuse rounds some of them the other way.
+ */
 static void move_to_half(sample *s, int f, int32_t sum) {
     s->offset[f] = (float)(f % 200 + 0.5 - (double)s->scale[f] * sum);
 }
@@ -116,7 +111,7 @@ static void compare_product(const fv_int8_kernels *kernels, int pixels, int chan
         int f = (int)(i % (size_t)filters);
         bool wanted = (int)pixel >= begin && (int)pixel < end;
         if (!wanted) assert_int_equal(s.y[i], GUARD_BYTE);
-        if (wanted) expect_byte("y", i, s.y[i], scaled((float)product_sum(&s, pixel, f), s.scale[f], s.offset[f]));
+        if (wanted) expect_byte("y", i, s.y[i], fmaf((float)product_sum(&s, pixel, f), s.scale[f], s.offset[f]));
     }
     free_sample(&s);
 }
@@ -159,7 +154,7 @@ static void compare_depthwise(const fv_int8_kernels *kernels, const fv_window *w
     for (size_t at = 0; at < s.y_count; at++) {
         int c = (int)at % channels, pixel = (int)at / channels, i = pixel / w->out_w, j = pixel % w->out_w;
         if (i < begin) assert_int_equal(s.y[at], GUARD_BYTE);
-        if (i >= begin) expect_byte("y", at, s.y[at], scaled((float)window_sum(&s, i, j, c), s.scale[c], s.offset[c]));
+        if (i >= begin) expect_byte("y", at, s.y[at], fmaf((float)window_sum(&s, i, j, c), s.scale[c], s.offset[c]));
     }
     free_sample(&s);
 }
@@ -194,14 +189,14 @@ static void maps(void **state) {
         check_case("maps");
         if (!fv_int8_runs(*v) || !check_variant((*v)->level)) continue;
         (*v)->quantise(N, x, 63.75f, 128, y);
-        for (size_t i = 0; i < N; i++) expect_byte("quantised", i, y[i], scaled(x[i], 63.75f, 128));
+        for (size_t i = 0; i < N; i++) expect_byte("quantised", i, y[i], fmaf(x[i], 63.75f, 128));
         (*v)->add(N, a, b, 0.75f, -0.5f, 40, y);
-        for (size_t i = 0; i < N; i++) expect_byte("sum", i, y[i], a[i] * 0.75f - b[i] * 0.5f + 40);
+        for (size_t i = 0; i < N; i++) expect_byte("sum", i, y[i], fmaf(a[i], 0.75f, fmaf(b[i], -0.5f, 40)));
         memset(y, GUARD_BYTE, sizeof y);
         (*v)->rescale(47, 11, a, 1.3f, -20, y, 14); /* 47 rows of 11 bytes, 14 apart */
         for (size_t i = 0; i < 47 * 14; i++) {
             if (i % 14 >= 11) assert_int_equal(y[i], GUARD_BYTE);
-            if (i % 14 < 11) expect_byte("rescaled", i, y[i], scaled(a[i / 14 * 11 + i % 14], 1.3f, -20));
+            if (i % 14 < 11) expect_byte("rescaled", i, y[i], fmaf(a[i / 14 * 11 + i % 14], 1.3f, -20));
         }
     }
 }

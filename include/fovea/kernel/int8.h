@@ -4,8 +4,8 @@
    layer ends in y = round(sum scale[f] + offset[f]), limited to 0 .. 255, halves to even where offset holds bias and
    zeros. Kernels have 7 bits so that the sum of two products fits into 16 (AVX2's MADDUBS).
 
-   Sums are exact, and every product and every sum of floats behind them is rounded to float32 by itself, never fused:
-   all variants give the same bits. */
+   Sums are exact, and the multiplication and the addition behind them are fused, rounded once, in every variant: all
+   give the same bits. */
 #ifndef FOVEA_KERNEL_INT8_H
 #define FOVEA_KERNEL_INT8_H
 
