@@ -102,8 +102,9 @@ static fv_status fold_slice(fv_onnx_reader *r) {
         int axis = 0;
         int64_t first, step = strides ? fv_onnx_tensor_integer(strides, i) : 1;
         FV_TRY(front_axis(r, axes ? fv_onnx_tensor_integer(axes, i) : (int64_t)i, x->rank, &axis));
-        if (step == 0 || step < -INT32_MAX || step > INT32_MAX || seen >> axis & 1)
-            return fv_onnx_complain(r, "its step is %lld, or it names an axis twice", (long long)step);
+        if (seen >> axis & 1) return fv_onnx_complain(r, "it names axis %d twice", axis);
+        if (step == 0 || step < -INT32_MAX || step > INT32_MAX)
+            return fv_onnx_complain(r, "it takes steps of %lld", (long long)step);
         seen |= 1u << axis;
         slice_range(x->dims[axis], fv_onnx_tensor_integer(starts, i), fv_onnx_tensor_integer(ends, i), step, &first,
                     &w.dims[axis]);

@@ -15,9 +15,7 @@
 /* The step of the first output; a last Sigmoid is left out. */
 static fv_status find_output(fv_onnx_reader *r) {
     const char *name = r->file->output[0]->name;
-    const fv_onnx_value *output = NULL;
-    for (int i = 0; i < r->value_count && !output; i++)
-        if (strcmp(r->values[i].name, name) == 0) output = &r->values[i];
+    const fv_onnx_value *output = fv_onnx_find(r, name);
     if (!output) return fv_fail(FV_BAD_INPUT, "%s: no node makes the output %.60s", r->path, name);
     if (output->constant || output->flat || output->ref.source != FV_FROM_STEP)
         return fv_fail(FV_BAD_INPUT, "%s: the output %.60s is not a picture {N, classes, H, W} that the network makes",

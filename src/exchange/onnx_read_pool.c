@@ -4,6 +4,8 @@
 
 #include "onnx_reader.h"
 
+#define LARGEST_MEAN 64 /* px, of a window that becomes weights */
+
 /* ---- pools with a window ---- */
 
 typedef struct pool_parts {
@@ -60,6 +62,11 @@ fv_status fv_onnx_average_pool(fv_onnx_reader *r) {
         return fv_onnx_complain(r, "fovea averages padded windows only with count_include_pad");
     int kernel_h = parts.attributes.kernel_h, kernel_w = parts.attributes.kernel_w;
     int channels = fv_onnx_shape(r, parts.x).c;
+    if (kernel_h > LARGEST_MEAN || kernel_w > LARGEST_MEAN)
+        return fv_onnx_complain(r,
+                                "fovea averages windows of up to %dx%d, not of %dx%d; the mean of a whole picture is "
+                                "GlobalAveragePool",
+                                LARGEST_MEAN, LARGEST_MEAN, kernel_h, kernel_w);
     size_t count = (size_t)kernel_h * (size_t)kernel_w * (size_t)channels;
     return fv_onnx_finish_layer(
         r, &(fv_onnx_layer){.kind = FV_OP_depthwise,

@@ -47,10 +47,12 @@ static void plan_drop(fv_predictor *p) {
     p->height = p->width = 0;
 }
 
-static void graph_build(fv_predictor *p, int height, int width) {
+static fv_status graph_build(fv_predictor *p, int height, int width) {
     fv_graph_init(&p->graph, &p->model->params);
     p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, height, width, 3}, false);
     p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input, NULL));
+    FV_TRY(fv_graph_status(&p->graph));
+    return fv_model_output_check(p->spec, fv_graph_shape(&p->graph, p->output), height, width);
 }
 
 static fv_status net_from_folded(fv_predictor *p, const fv_folded *folded) {
@@ -65,7 +67,8 @@ static fv_status net_build(fv_predictor *p, int height, int width) {
     size_t pixels = (size_t)height * (size_t)width;
     fv_folded folded;
     FV_TRY(fv_folded_make(p->model, height, width, false, &folded));
-    fv_status status = net_from_folded(p, &folded);
+    fv_status status = fv_model_output_check(p->spec, folded.layers[folded.count - 1].out, height, width);
+    if (status == FV_OK) status = net_from_folded(p, &folded);
     fv_folded_free(&folded);
     FV_TRY(status);
     p->net_input = fv_allocate(pixels * 3, sizeof(float), "the network's input");
@@ -74,7 +77,7 @@ static fv_status net_build(fv_predictor *p, int height, int width) {
 }
 
 static fv_status float_build(fv_predictor *p, int height, int width) {
-    graph_build(p, height, width);
+    FV_TRY(graph_build(p, height, width));
     return fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan);
 }
 
@@ -100,8 +103,8 @@ static fv_status plan_for(fv_predictor *p, int height, int width) {
 
 static fv_status plan_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
     fv_predictor other = {.model = p->model, .spec = p->spec};
-    graph_build(&other, height, width);
-    fv_status status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
+    fv_status status = graph_build(&other, height, width);
+    if (status == FV_OK) status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
     fv_graph_free(&other.graph);
     return status;
 }

@@ -301,13 +301,14 @@ static void test_size_does_not_stick(void **state) {
     resized(0);
 }
 
-/* Seven inputs are more than the op takes at once; what the output does not need, even an operator that fovea lacks, is
-   left alone. */
+/* Seven inputs are more than the op takes at once; what the output does not need, even an operator or weights that
+   fovea can't read, is left alone. */
 static void test_concat_of_many_and_unneeded_nodes(void **state) {
     (void)state;
     Onnx__ModelProto *sample = onnx_sample_make(32);
     append_pick(sample, "input", "x", 1);
-    onnx_sample_node(sample, "Einsum", "x", "unused");
+    onnx_sample_weights(sample, "odd", 1, (int[]){3}, NULL)->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+    onnx_sample_node(sample, "Einsum", "x odd", "unused");
     onnx_sample_int(onnx_sample_node(sample, "Concat", "x x x x x x x", "output"), "axis", 1);
     fv_model *model = take(sample);
     assert_int_equal(model->spec.classes, 7);
