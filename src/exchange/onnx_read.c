@@ -14,6 +14,7 @@
 #define NEWEST_OPSET 24
 #define FREE_SIZE 512 /* px: of the model where the file leaves the sides free */
 #define LARGEST_SIDE 4096
+#define SPEC_KEY "fovea.model" /* of the metadata */
 
 /* ---- the operators ---- */
 
@@ -115,16 +116,25 @@ static fv_status read_nodes(fv_onnx_reader *r) {
 
 /* ---- the file's frame ---- */
 
-static fv_status check_opset(const Onnx__ModelProto *file, const char *path) {
+static fv_status find_opset(const Onnx__ModelProto *file, const char *path, int64_t *version) {
     for (size_t i = 0; i < file->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *opset = file->opset_import[i];
         if (opset->domain && *opset->domain && strcmp(opset->domain, "ai.onnx") != 0) continue;
+        *version = opset->version;
         if (opset->version >= OLDEST_OPSET && opset->version <= NEWEST_OPSET) return FV_OK;
         return fv_fail(FV_BAD_INPUT,
                        "%s uses ONNX's operator set %lld; fovea reads %d to %d: export it with one of them", path,
                        (long long)opset->version, OLDEST_OPSET, NEWEST_OPSET);
     }
     return fv_fail(FV_BAD_INPUT, "%s does not say which of ONNX's operator sets it uses", path);
+}
+
+static const char *find_spec(const Onnx__ModelProto *file) {
+    for (size_t i = 0; i < file->n_metadata_props; i++) {
+        const Onnx__StringStringEntryProto *entry = file->metadata_props[i];
+        if (entry->key && strcmp(entry->key, SPEC_KEY) == 0) return entry->value;
+    }
+    return NULL;
 }
 
 /* The schema leaves every text out at will. */
@@ -184,6 +194,12 @@ static fv_status take_input(fv_onnx_reader *r, int *size) {
     const Onnx__ValueInfoProto *input;
     FV_TRY(find_input(r, &input));
     bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    /* Levels 0 to 255: what they are divided by stands somewhere among the nodes, if not in fovea's own settings. */
+    if (tensor && !r->spec && !fv_onnx_is_real_type(input->type->tensor_type->elem_type))
+        return fv_fail(FV_BAD_INPUT,
+                       "%s: the input %.60s has the ONNX data type %d, expected float: export the network without its "
+                       "preprocessing",
+                       r->path, input->name, (int)input->type->tensor_type->elem_type);
     const Onnx__TensorShapeProto *shape = tensor ? input->type->tensor_type->shape : NULL;
     if (!shape || shape->n_dim != 4)
         return fv_fail(FV_BAD_INPUT, "%s: the input %.60s has %zu dimensions, expected 4: {N, 3, H, W}", r->path,
@@ -203,13 +219,13 @@ static fv_status take_input(fv_onnx_reader *r, int *size) {
 
 /* ---- all of it ---- */
 
-static fv_status read_graph(fv_onnx_reader *r, const Onnx__ModelProto *file, fv_model **model) {
+static fv_status read_graph(fv_onnx_reader *r, fv_model **model) {
     int size = FREE_SIZE;
     FV_TRY(find_needed(r));
     FV_TRY(take_initializers(r));
     FV_TRY(take_input(r, &size));
     FV_TRY(read_nodes(r));
-    return fv_onnx_make_model(r, file, size, model);
+    return fv_onnx_make_model(r, size, model);
 }
 
 /* What the trees point to belongs to others. */
@@ -218,17 +234,20 @@ static void leave_alone(void *item) {
 }
 
 static fv_status read_model(const Onnx__ModelProto *file, const char *path, fv_model **model) {
-    FV_TRY(check_opset(file, path));
+    int64_t opset = 0;
+    FV_TRY(find_opset(file, path, &opset));
     FV_TRY(check_graph(file->graph, path));
     fv_onnx_reader *r = fv_allocate(1, sizeof *r, "the reader of a network");
     if (!r) return FV_NO_RESOURCE;
     r->path = path;
     r->file = file->graph;
+    r->opset = opset;
+    r->spec = find_spec(file);
     fv_params_init(&r->params);
     fv_graph_init(&r->graph, &r->params);
     r->values = fv_allocate(FV_ONNX_MAX_VALUES, sizeof *r->values, "the values of a network");
     r->recipe = fv_recipe_make();
-    fv_status status = r->values && r->recipe ? read_graph(r, file, model) : FV_NO_RESOURCE;
+    fv_status status = r->values && r->recipe ? read_graph(r, model) : FV_NO_RESOURCE;
     for (int i = 0; i < r->owned_count; i++) free(r->owned[i]);
     free(r->owned);
     tdestroy(r->by_name, leave_alone);

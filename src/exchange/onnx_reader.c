@@ -50,14 +50,19 @@ const Onnx__AttributeProto *fv_onnx_attribute(const fv_onnx_reader *r, const cha
     return NULL;
 }
 
+/* Some writers leave out a number that is 0. */
 int64_t fv_onnx_int(const fv_onnx_reader *r, const char *name, int64_t standard) {
     const Onnx__AttributeProto *attribute = fv_onnx_attribute(r, name);
-    return attribute && attribute->has_i ? attribute->i : standard;
+    return attribute && (attribute->has_i || attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT)
+               ? attribute->i
+               : standard;
 }
 
 float fv_onnx_float(const fv_onnx_reader *r, const char *name, float standard) {
     const Onnx__AttributeProto *attribute = fv_onnx_attribute(r, name);
-    return attribute && attribute->has_f ? attribute->f : standard;
+    return attribute && (attribute->has_f || attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT)
+               ? attribute->f
+               : standard;
 }
 
 void fv_onnx_text(const fv_onnx_reader *r, const char *name, const char *standard, char out[32]) {
@@ -134,14 +139,14 @@ fv_status fv_onnx_input(const fv_onnx_reader *r, size_t index, const fv_onnx_val
                             r->node->input[index]);
 }
 
-static bool has_zeros(const fv_onnx_value *value) {
+bool fv_onnx_has_zeros(const fv_onnx_value *value) {
     return value->zeros.top || value->zeros.left || value->zeros.bottom || value->zeros.right;
 }
 
 fv_status fv_onnx_picture(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value) {
     FV_TRY(fv_onnx_input(r, index, value));
     if ((*value)->constant) return fv_onnx_complain(r, "input %zu does not depend on the picture", index);
-    if (has_zeros(*value)) return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
+    if (fv_onnx_has_zeros(*value)) return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
     return FV_OK;
 }
 

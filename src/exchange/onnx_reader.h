@@ -34,6 +34,8 @@ typedef struct fv_onnx_weights {
 typedef struct fv_onnx_reader {
     const char *path; /* for messages */
     const Onnx__GraphProto *file;
+    int64_t opset;
+    const char *spec;            /* the metadata that fovea's own files carry, NULL in others */
     const Onnx__NodeProto *node; /* being read */
     bool sized;                  /* whether one of its inputs is */
     fv_onnx_value *values;
@@ -83,6 +85,7 @@ bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index);
 fv_status fv_onnx_input(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value);
 /* One that is computed from the picture, without zeros around it. */
 fv_status fv_onnx_picture(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value);
+bool fv_onnx_has_zeros(const fv_onnx_value *value);
 /* One whose values are known. */
 fv_status fv_onnx_constant(const fv_onnx_reader *r, size_t index, const fv_onnx_tensor **tensor);
 /* Its shape at the size of reading. */
@@ -141,6 +144,6 @@ fv_onnx_operator fv_onnx_alias, fv_onnx_shape_of, fv_onnx_reshape, fv_onnx_conca
 fv_status fv_onnx_fold(fv_onnx_reader *r);
 
 /* onnx_read_model.c: the model of all that was read, `size` px its input's. */
-fv_status fv_onnx_make_model(fv_onnx_reader *r, const Onnx__ModelProto *file, int size, fv_model **model);
+fv_status fv_onnx_make_model(fv_onnx_reader *r, int size, fv_model **model);
 
 #endif

@@ -18,6 +18,11 @@ bool fv_onnx_is_real(const fv_onnx_tensor *tensor) {
     return tensor->element < FV_ONNX_I64;
 }
 
+bool fv_onnx_is_real_type(int64_t type) {
+    return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 ||
+           type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE || type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+}
+
 /* ---- taking one from a message ---- */
 
 /* Data of a type lie either as bytes in raw_data or in one of the typed fields. */

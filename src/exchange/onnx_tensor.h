@@ -41,6 +41,8 @@ fv_status fv_onnx_tensor_take(const Onnx__TensorProto *proto, const char *where,
    of those that are not 0, so that no product of some of them overflows. */
 fv_status fv_onnx_tensor_set_dims(fv_onnx_tensor *tensor, size_t rank, const int64_t *dims, const char *where);
 size_t fv_onnx_element_bytes(fv_onnx_element element);
+/* Whether a data type of the schema is one of floating point numbers. */
+bool fv_onnx_is_real_type(int64_t type);
 bool fv_onnx_is_real(const fv_onnx_tensor *tensor);
 /* `count` elements from `begin` as floats. */
 void fv_onnx_tensor_floats(const fv_onnx_tensor *tensor, size_t begin, size_t count, float *values);

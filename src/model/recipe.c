@@ -32,6 +32,8 @@ static fv_status grow(void **items, int count, int *capacity, size_t item_bytes)
 }
 
 fv_status fv_recipe_add_param(fv_recipe *recipe, const fv_recipe_param *param) {
+    if (recipe->param_count == FV_RECIPE_MAX_PARAMS)
+        return fv_fail(FV_BAD_INPUT, "the network has more than %d parameters", FV_RECIPE_MAX_PARAMS);
     for (int i = 0; i < recipe->param_count; i++)
         if (strcmp(recipe->params[i].name, param->name) == 0)
             return fv_fail(FV_BAD_INPUT, "two parameters are called \"%s\"", param->name);

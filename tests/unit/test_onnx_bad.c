@@ -109,6 +109,20 @@ static void test_nested_deeply(void **state) {
     free(data);
 }
 
+/* Two million empty nodes, 4 MB, become 250 MB of structs. */
+static void test_more_memory_than_bytes(void **state) {
+    (void)state;
+    enum { NODES = 2000000, HEAD = 5 };
+    unsigned char *data = malloc(HEAD + 2 * NODES);
+    size_t length = 2 * NODES;
+    data[0] = 0x3a; /* model.graph */
+    for (int i = 1; i < HEAD; i++, length >>= 7) data[i] = (unsigned char)((length & 127) | (i < HEAD - 1 ? 128 : 0));
+    for (int i = 0; i < NODES; i++) memcpy(data + HEAD + 2 * i, "\x0a", 2); /* graph.node of no bytes */
+    assert_int_equal(read_bytes(data, HEAD + 2 * NODES), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "far more memory"));
+    free(data);
+}
+
 static void test_opset(void **state) {
     (void)state;
     Onnx__ModelProto *sample = good_sample();
@@ -353,6 +367,44 @@ static void test_resize(void **state) {
     resize_case((int[]){100, 100, 200, 300}, "linear", "one whole number");
     resize_case((int[]){100, 100, 200, 200}, "linear", "align_corners=False");
     resize_case((int[]){100, 100, 200, 200}, "cubic", "mode \"cubic\"");
+    resize_case((int[]){200, 100, 200, 200}, "linear", "2 times as many pictures and 1 times as many channels");
+}
+
+/* Before opset 11 linear means corners that lie on corners of the factor's grid, not half-pixel centres. */
+static void test_linear_resize_of_opset_10(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    sample->opset_import[0]->version = 10;
+    onnx_sample_weights(sample, "scales", 1, (int[]){4}, (float[]){1, 1, 2, 2});
+    onnx_sample_text(onnx_sample_node(sample, "Resize", "output scales", "larger"), "mode", "linear");
+    rename_text(&sample->graph->output[0]->name, "larger");
+    expect_refused(sample, "mode \"linear\" with coordinates \"asymmetric\"");
+}
+
+static void test_ceil_mode(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    Onnx__NodeProto *pool = onnx_sample_node(sample, "MaxPool", "output", "smaller");
+    onnx_sample_ints(pool, "kernel_shape", 2, (int[]){3, 3});
+    onnx_sample_ints(pool, "strides", 2, (int[]){2, 2});
+    onnx_sample_int(pool, "ceil_mode", 1);
+    rename_text(&sample->graph->output[0]->name, "smaller");
+    expect_refused(sample, "its windows reach over the edge of 32x32 pixels (ceil_mode)");
+}
+
+/* The last Sigmoid is left out; one with a Resize or a Concat behind it can't be. */
+static void test_sigmoid_before_the_end(void **state) {
+    (void)state;
+    for (int concat = 0; concat < 2; concat++) {
+        Onnx__ModelProto *sample = good_sample();
+        onnx_sample_weights(sample, "scales", 1, (int[]){4}, (float[]){1, 1, 2, 2});
+        if (!concat) onnx_sample_ints(conv_of(sample), "strides", 2, (int[]){2, 2});
+        onnx_sample_node(sample, "Sigmoid", "output", "p");
+        onnx_sample_node(sample, concat ? "Concat" : "Resize", concat ? "p p" : "p - scales", "end");
+        if (concat) onnx_sample_int(sample->graph->node[sample->graph->n_node - 1], "axis", 1);
+        rename_text(&sample->graph->output[0]->name, "end");
+        expect_refused(sample, "the output end is made from the results of a Sigmoid");
+    }
 }
 
 static void test_pads(void **state) {
@@ -363,6 +415,11 @@ static void test_pads(void **state) {
     onnx_sample_node(sample, "Relu", "padded", "end");
     rename_text(&sample->graph->output[0]->name, "end");
     expect_refused(sample, "n_end (Relu): fovea pads pictures only in front of convolutions");
+    sample = good_sample();
+    onnx_sample_integers(sample, "pads", 8, (int[]){0, 0, 1, 1, 0, 0, 1, 1});
+    onnx_sample_node(sample, "Pad", "output pads", "padded");
+    rename_text(&sample->graph->output[0]->name, "padded");
+    expect_refused(sample, "the output padded is padded");
 }
 
 /* ---- input and output ---- */
@@ -372,6 +429,9 @@ static void test_input_and_output(void **state) {
     Onnx__ModelProto *sample = good_sample();
     sample->graph->input[0]->type->tensor_type->shape->dim[1]->dim_value = 4;
     expect_refused(sample, "has 4 channels in its second dimension, expected 3");
+    sample = good_sample();
+    sample->graph->input[0]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    expect_refused(sample, "the input input has the ONNX data type 2, expected float");
     sample = good_sample();
     sample->graph->input[0]->type->tensor_type->shape->dim[3]->dim_value = 64;
     expect_refused(sample, "64x32 pixels");
@@ -400,6 +460,7 @@ int main(void) {
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_nested_deeply),
+        cmocka_unit_test(test_more_memory_than_bytes),
         cmocka_unit_test(test_opset),
         cmocka_unit_test(test_sizes_of_weights),
         cmocka_unit_test(test_external_data),
@@ -416,6 +477,9 @@ int main(void) {
         cmocka_unit_test(test_average_of_large_windows),
         cmocka_unit_test(test_slices),
         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_linear_resize_of_opset_10),
+        cmocka_unit_test(test_ceil_mode),
+        cmocka_unit_test(test_sigmoid_before_the_end),
         cmocka_unit_test(test_pads),
         cmocka_unit_test(test_input_and_output),
     };

@@ -233,6 +233,33 @@ static void test_bad_json(void **state) {
     }
 }
 
+static void test_json_of_many_values(void **state) {
+    (void)state;
+    enum { VALUES = 300000 };
+    char *text = malloc(2 * VALUES + 1);
+    for (int i = 0; i < VALUES; i++) memcpy(text + 2 * i, "0,", 3);
+    text[0] = '[';
+    fv_recipe *recipe;
+    assert_int_equal(fv_recipe_parse(text, "m.safetensors", &recipe), FV_BAD_INPUT);
+    assert_null(recipe);
+    assert_non_null(strstr(fv_error(), "m.safetensors: the network in the file's metadata has more than"));
+    free(text);
+}
+
+static void test_many_params(void **state) {
+    (void)state;
+    fv_recipe *recipe = fv_recipe_make();
+    fv_recipe_param param = {.shape = {1, 1, 1, 1}};
+    for (int i = 0; i < FV_RECIPE_MAX_PARAMS; i++) {
+        snprintf(param.name, sizeof param.name, "%d", i);
+        assert_int_equal(fv_recipe_add_param(recipe, &param), FV_OK);
+    }
+    strcpy(param.name, "more");
+    assert_int_equal(fv_recipe_add_param(recipe, &param), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "more than 16384 parameters"));
+    fv_recipe_free(recipe);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_prune),
@@ -243,6 +270,8 @@ int main(void) {
         cmocka_unit_test(test_sizes_and_classes_that_do_not_fit),
         cmocka_unit_test(test_multiple_of_hostile_factors),
         cmocka_unit_test(test_right_at_one_size_only),
+        cmocka_unit_test(test_json_of_many_values),
+        cmocka_unit_test(test_many_params),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);
 }
