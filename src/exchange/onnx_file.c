@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "fovea/base/file.h"
+#include "fovea/base/memory.h"
 #include "fovea/exchange/onnx_read.h"
 
 /* protobuf-c calls itself for each message within a message, without a limit. Graphs within attributes, the deepest
    that exporters nest, take 4 levels each. */
 #define DEEPEST 32
-/* Memory for a file: its own bytes, and so much for each byte of messages, for an empty message of 2 bytes becomes a
-   struct of up to 200. */
+/* Memory for a file: so much, and so much more for each byte. An empty message of 2 bytes becomes a struct of up
+   to 200, but no network consists of these. */
 #define MEMORY_PER_BYTE 8
 #define MEMORY_AT_LEAST ((size_t)64 << 20)
 
@@ -65,11 +66,19 @@ static bool is_shallow(cursor c, const ProtobufCMessageDescriptor *type, int dep
 
 /* ---- memory ---- */
 
+typedef struct budget {
+    size_t left;
+    bool exceeded, out_of_memory; /* why an allocation has failed */
+} budget;
+
 static void *limited_allocate(void *context, size_t bytes) {
-    size_t *left = context;
-    if (bytes > *left) return NULL;
-    *left -= bytes;
-    return malloc(bytes);
+    budget *memory = context;
+    memory->exceeded = memory->exceeded || bytes > memory->left;
+    if (memory->exceeded) return NULL;
+    memory->left -= bytes;
+    void *made = malloc(bytes);
+    memory->out_of_memory = memory->out_of_memory || !made;
+    return made;
 }
 
 static void release(void *context, void *memory) {
@@ -81,10 +90,15 @@ fv_status fv_onnx_file_parse(const void *data, size_t bytes, const char *name, O
     *model = NULL;
     if (!is_shallow((cursor){data, (const uint8_t *)data + bytes}, &onnx__model_proto__descriptor, DEEPEST))
         return fv_fail(FV_BAD_INPUT, "%s is no ONNX file, or it is cut off or damaged", name);
-    size_t left = bytes > SIZE_MAX / MEMORY_PER_BYTE / 2 ? SIZE_MAX : bytes * MEMORY_PER_BYTE + MEMORY_AT_LEAST;
-    ProtobufCAllocator allocator = {limited_allocate, release, &left};
+    budget memory = {.left = SIZE_MAX};
+    if (bytes < SIZE_MAX / MEMORY_PER_BYTE / 2) memory.left = bytes * MEMORY_PER_BYTE + MEMORY_AT_LEAST;
+    ProtobufCAllocator allocator = {limited_allocate, release, &memory};
     *model = onnx__model_proto__unpack(&allocator, bytes, data);
     if (*model) return FV_OK;
+    if (memory.out_of_memory) return fv_fail_memory("the messages of an ONNX file", bytes);
+    if (memory.exceeded)
+        return fv_fail(FV_BAD_INPUT, "%s takes far more memory than a network in a file of its size: it is damaged",
+                       name);
     return fv_fail(FV_BAD_INPUT, "%s is no ONNX file, or it is cut off or damaged", name);
 }
 

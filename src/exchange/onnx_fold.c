@@ -102,8 +102,9 @@ static fv_status fold_slice(fv_onnx_reader *r) {
         int axis = 0;
         int64_t first, step = strides ? fv_onnx_tensor_integer(strides, i) : 1;
         FV_TRY(front_axis(r, axes ? fv_onnx_tensor_integer(axes, i) : (int64_t)i, x->rank, &axis));
-        if (step == 0 || step < -INT32_MAX || step > INT32_MAX || seen >> axis & 1)
-            return fv_onnx_complain(r, "its step is %lld, or it names an axis twice", (long long)step);
+        if (seen >> axis & 1) return fv_onnx_complain(r, "it names axis %d twice", axis);
+        if (step == 0 || step < -INT32_MAX || step > INT32_MAX)
+            return fv_onnx_complain(r, "it takes steps of %lld", (long long)step);
         seen |= 1u << axis;
         slice_range(x->dims[axis], fv_onnx_tensor_integer(starts, i), fv_onnx_tensor_integer(ends, i), step, &first,
                     &w.dims[axis]);
@@ -285,10 +286,7 @@ static fv_status fold_unary(fv_onnx_reader *r) {
     const fv_onnx_tensor *x;
     FV_TRY(fv_onnx_constant(r, 0, &x));
     const char *type = r->node->op_type;
-    int64_t to = fv_onnx_int(r, "to", 0);
-    bool cast = strcmp(type, "Cast") == 0;
-    bool to_real = to == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || to == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 ||
-                   to == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE || to == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+    bool cast = strcmp(type, "Cast") == 0, to_real = fv_onnx_is_real_type(fv_onnx_int(r, "to", 0));
     if (cast && to_real == fv_onnx_is_real(x)) return fv_onnx_result_tensor(r, x); /* weights of another width stay */
     fv_onnx_tensor made;
     void *data;
@@ -318,11 +316,11 @@ static fv_status fold_constant(fv_onnx_reader *r) {
         FV_TRY(fv_onnx_about_node(r, fv_onnx_tensor_take(a->t, "its value", &made)));
         return fv_onnx_result_tensor(r, &made);
     }
-    if ((a = fv_onnx_attribute(r, "value_int")) && a->has_i) {
+    if ((a = fv_onnx_attribute(r, "value_int"))) {
         made = (fv_onnx_tensor){.count = 1, .element = FV_ONNX_I64, .data = &a->i};
         return fv_onnx_result_tensor(r, &made);
     }
-    if ((a = fv_onnx_attribute(r, "value_float")) && a->has_f) {
+    if ((a = fv_onnx_attribute(r, "value_float"))) {
         made = (fv_onnx_tensor){.count = 1, .element = FV_ONNX_F32, .data = &a->f};
         return fv_onnx_result_tensor(r, &made);
     }

@@ -1,5 +1,6 @@
 #include "fovea/exchange/onnx_read.h"
 
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #define NEWEST_OPSET 24
 #define FREE_SIZE 512 /* px: of the model where the file leaves the sides free */
 #define LARGEST_SIDE 4096
+#define SPEC_KEY "fovea.model" /* of the metadata */
 
 /* ---- the operators ---- */
 
@@ -77,53 +79,62 @@ static fv_status read_node(fv_onnx_reader *r) {
 
 /* ---- which nodes matter ---- */
 
-static bool is_listed(const char *name, const char **names, size_t count) {
-    for (size_t i = count; i > 0; i--)
-        if (strcmp(names[i - 1], name) == 0) return true;
-    return false;
+static int compare_texts(const void *a, const void *b) {
+    return strcmp(a, b);
 }
 
-/* Marks the nodes that the first output depends on, from the back. */
-static fv_status find_needed(const fv_onnx_reader *r, bool *needed) {
+static bool is_needed(const fv_onnx_reader *r, const char *name) {
+    return tfind(name, &r->needed_names, compare_texts) != NULL;
+}
+
+static fv_status need(fv_onnx_reader *r, const char *name) {
+    if (!*name || tsearch(name, &r->needed_names, compare_texts)) return FV_OK;
+    return fv_fail_memory("the names of a network", sizeof name);
+}
+
+/* Marks the nodes that the first output depends on, from the back, and notes what they read. */
+static fv_status find_needed(fv_onnx_reader *r) {
     const Onnx__GraphProto *g = r->file;
-    const char **names = fv_allocate(FV_ONNX_MAX_VALUES, sizeof *names, "the names of a network");
-    if (!names) return FV_NO_RESOURCE;
-    size_t count = 0;
-    names[count++] = g->output[0]->name;
+    r->needed = fv_allocate(g->n_node, sizeof *r->needed, "the nodes of a network");
+    if (!r->needed) return FV_NO_RESOURCE;
+    FV_TRY(need(r, g->output[0]->name));
     for (size_t i = g->n_node; i-- > 0;) {
         const Onnx__NodeProto *node = g->node[i];
-        for (size_t k = 0; k < node->n_output && !needed[i]; k++)
-            needed[i] = *node->output[k] && is_listed(node->output[k], names, count);
-        for (size_t k = 0; k < node->n_input && needed[i] && count < FV_ONNX_MAX_VALUES; k++)
-            if (*node->input[k] && !is_listed(node->input[k], names, count)) names[count++] = node->input[k];
+        for (size_t k = 0; k < node->n_output && !r->needed[i]; k++) r->needed[i] = is_needed(r, node->output[k]);
+        for (size_t k = 0; k < node->n_input && r->needed[i]; k++) FV_TRY(need(r, node->input[k]));
     }
-    free(names);
     return FV_OK;
 }
 
 static fv_status read_nodes(fv_onnx_reader *r) {
-    bool *needed = fv_allocate(r->file->n_node + 1, sizeof *needed, "the nodes of a network");
-    fv_status status = needed ? find_needed(r, needed) : FV_NO_RESOURCE;
-    for (size_t i = 0; i < r->file->n_node && status == FV_OK; i++) {
+    for (size_t i = 0; i < r->file->n_node; i++) {
         r->node = r->file->node[i];
-        if (needed[i]) status = read_node(r);
+        if (r->needed[i]) FV_TRY(read_node(r));
     }
-    free(needed);
-    return status;
+    return FV_OK;
 }
 
 /* ---- the file's frame ---- */
 
-static fv_status check_opset(const Onnx__ModelProto *file, const char *path) {
+static fv_status find_opset(const Onnx__ModelProto *file, const char *path, int64_t *version) {
     for (size_t i = 0; i < file->n_opset_import; i++) {
         const Onnx__OperatorSetIdProto *opset = file->opset_import[i];
         if (opset->domain && *opset->domain && strcmp(opset->domain, "ai.onnx") != 0) continue;
+        *version = opset->version;
         if (opset->version >= OLDEST_OPSET && opset->version <= NEWEST_OPSET) return FV_OK;
         return fv_fail(FV_BAD_INPUT,
                        "%s uses ONNX's operator set %lld; fovea reads %d to %d: export it with one of them", path,
                        (long long)opset->version, OLDEST_OPSET, NEWEST_OPSET);
     }
     return fv_fail(FV_BAD_INPUT, "%s does not say which of ONNX's operator sets it uses", path);
+}
+
+static const char *find_spec(const Onnx__ModelProto *file) {
+    for (size_t i = 0; i < file->n_metadata_props; i++) {
+        const Onnx__StringStringEntryProto *entry = file->metadata_props[i];
+        if (entry->key && strcmp(entry->key, SPEC_KEY) == 0) return entry->value;
+    }
+    return NULL;
 }
 
 /* The schema leaves every text out at will. */
@@ -139,24 +150,22 @@ static fv_status check_graph(const Onnx__GraphProto *g, const char *path) {
     if (!g || g->n_node == 0) return fv_fail(FV_BAD_INPUT, "%s is no ONNX file with a network in it", path);
     if (g->n_output == 0) return fv_fail(FV_BAD_INPUT, "%s: the network has no output", path);
     if (g->n_sparse_initializer) return fv_fail(FV_BAD_INPUT, "%s has sparse weights, which fovea does not read", path);
-    if (g->n_node > FV_ONNX_MAX_VALUES || g->n_initializer > FV_ONNX_MAX_VALUES)
-        return fv_fail(FV_BAD_INPUT, "%s has %zu nodes and %zu weights; fovea reads up to %d of each", path, g->n_node,
-                       g->n_initializer, FV_ONNX_MAX_VALUES);
+    if (g->n_node >= FV_ONNX_MAX_VALUES || g->n_initializer >= FV_ONNX_MAX_VALUES)
+        return fv_fail(FV_BAD_INPUT, "%s has %zu nodes and %zu weights; fovea reads less than %d of each", path,
+                       g->n_node, g->n_initializer, FV_ONNX_MAX_VALUES);
     if (has_all_names(g)) return FV_OK;
     return fv_fail(FV_BAD_INPUT, "%s is damaged: a node has no type, or a weight, input or output no name", path);
 }
 
+/* Of what no needed node reads, only the name. */
 static fv_status take_initializers(fv_onnx_reader *r) {
     for (size_t i = 0; i < r->file->n_initializer; i++) {
         const Onnx__TensorProto *proto = r->file->initializer[i];
-        fv_onnx_value *value = &r->values[r->value_count];
+        fv_onnx_value value = {.name = proto->name, .constant = true};
         char where[512];
         snprintf(where, sizeof where, "%.300s: the weight %.120s", r->path, proto->name);
-        *value = (fv_onnx_value){.name = proto->name, .constant = true};
-        FV_TRY(fv_onnx_tensor_take(proto, where, &value->tensor));
-        for (int k = 0; k < r->value_count; k++)
-            if (strcmp(r->values[k].name, value->name) == 0) return fv_fail(FV_BAD_INPUT, "%s is there twice", where);
-        r->value_count++;
+        if (is_needed(r, proto->name)) FV_TRY(fv_onnx_tensor_take(proto, where, &value.tensor));
+        FV_TRY(fv_fail_about(fv_onnx_add_value(r, &value), r->path));
     }
     return FV_OK;
 }
@@ -166,9 +175,7 @@ static fv_status find_input(const fv_onnx_reader *r, const Onnx__ValueInfoProto 
     *input = NULL;
     for (size_t i = 0; i < r->file->n_input; i++) {
         const Onnx__ValueInfoProto *candidate = r->file->input[i];
-        bool weight = false;
-        for (int k = 0; k < r->value_count && !weight; k++) weight = strcmp(r->values[k].name, candidate->name) == 0;
-        if (weight) continue;
+        if (fv_onnx_find(r, candidate->name)) continue;
         if (*input)
             return fv_fail(FV_BAD_INPUT, "%s: the network has the inputs %.60s and %.60s; fovea's have one, a picture",
                            r->path, (*input)->name, candidate->name);
@@ -187,6 +194,12 @@ static fv_status take_input(fv_onnx_reader *r, int *size) {
     const Onnx__ValueInfoProto *input;
     FV_TRY(find_input(r, &input));
     bool tensor = input->type && input->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    /* Levels 0 to 255: what they are divided by stands somewhere among the nodes, if not in fovea's own settings. */
+    if (tensor && !r->spec && !fv_onnx_is_real_type(input->type->tensor_type->elem_type))
+        return fv_fail(FV_BAD_INPUT,
+                       "%s: the input %.60s has the ONNX data type %d, expected float: export the network without its "
+                       "preprocessing",
+                       r->path, input->name, (int)input->type->tensor_type->elem_type);
     const Onnx__TensorShapeProto *shape = tensor ? input->type->tensor_type->shape : NULL;
     if (!shape || shape->n_dim != 4)
         return fv_fail(FV_BAD_INPUT, "%s: the input %.60s has %zu dimensions, expected 4: {N, 3, H, W}", r->path,
@@ -200,34 +213,46 @@ static fv_status take_input(fv_onnx_reader *r, int *size) {
                        r->path, input->name, (long long)width, (long long)height, LARGEST_SIDE);
     *size = (int)(height ? height : width ? width : FREE_SIZE);
     r->input = fv_graph_input(&r->graph, "input", (fv_shape){1, *size, *size, 3}, false);
-    r->values[r->value_count++] = (fv_onnx_value){.name = input->name, .ref = {FV_FROM_INPUT, 0}};
-    return FV_OK;
+    const fv_onnx_value value = {.name = input->name, .ref = {FV_FROM_INPUT, 0}};
+    return fv_fail_about(fv_onnx_add_value(r, &value), r->path);
 }
 
 /* ---- all of it ---- */
 
-static fv_status read_graph(fv_onnx_reader *r, const Onnx__ModelProto *file, fv_model **model) {
+static fv_status read_graph(fv_onnx_reader *r, fv_model **model) {
     int size = FREE_SIZE;
+    FV_TRY(find_needed(r));
     FV_TRY(take_initializers(r));
     FV_TRY(take_input(r, &size));
     FV_TRY(read_nodes(r));
-    return fv_onnx_make_model(r, file, size, model);
+    return fv_onnx_make_model(r, size, model);
+}
+
+/* What the trees point to belongs to others. */
+static void leave_alone(void *item) {
+    (void)item;
 }
 
 static fv_status read_model(const Onnx__ModelProto *file, const char *path, fv_model **model) {
-    FV_TRY(check_opset(file, path));
+    int64_t opset = 0;
+    FV_TRY(find_opset(file, path, &opset));
     FV_TRY(check_graph(file->graph, path));
     fv_onnx_reader *r = fv_allocate(1, sizeof *r, "the reader of a network");
     if (!r) return FV_NO_RESOURCE;
     r->path = path;
     r->file = file->graph;
+    r->opset = opset;
+    r->spec = find_spec(file);
     fv_params_init(&r->params);
     fv_graph_init(&r->graph, &r->params);
-    r->values = fv_allocate(FV_ONNX_MAX_VALUES + 1, sizeof *r->values, "the values of a network");
+    r->values = fv_allocate(FV_ONNX_MAX_VALUES, sizeof *r->values, "the values of a network");
     r->recipe = fv_recipe_make();
-    fv_status status = r->values && r->recipe ? read_graph(r, file, model) : FV_NO_RESOURCE;
+    fv_status status = r->values && r->recipe ? read_graph(r, model) : FV_NO_RESOURCE;
     for (int i = 0; i < r->owned_count; i++) free(r->owned[i]);
     free(r->owned);
+    tdestroy(r->by_name, leave_alone);
+    tdestroy(r->needed_names, leave_alone);
+    free(r->needed);
     free(r->values);
     free(r->weights);
     fv_recipe_free(r->recipe);

@@ -106,7 +106,7 @@ static fv_status multiply_pictures(fv_onnx_reader *r, const fv_onnx_value *a, co
         layer = (fv_onnx_layer){.kind = FV_OP_silu, .pictures = 1, .in = {a->ref}};
     else if (is_sigmoid_of(r, a, b))
         layer = (fv_onnx_layer){.kind = FV_OP_silu, .pictures = 1, .in = {b->ref}};
-    else if (first.h * first.w < second.h * second.w) /* fovea's second one is the small one */
+    else if ((int64_t)first.h * first.w < (int64_t)second.h * second.w) /* fovea's second one is the small one */
         layer = (fv_onnx_layer){.kind = FV_OP_multiply, .pictures = 2, .in = {b->ref, a->ref}};
     FV_TRY(fv_onnx_add_layer(r, &layer, &value.ref));
     return fv_onnx_result(r, &value);

@@ -80,9 +80,9 @@ static fv_padding automatic_padding(const conv_parts *parts) {
 
 static fv_status conv_padding(const fv_onnx_reader *r, const conv_parts *parts, fv_padding *padding) {
     const fv_padding *zeros = &parts->x->zeros;
-    bool padded = zeros->top || zeros->left || zeros->bottom || zeros->right;
     *padding = parts->padding;
-    if (parts->automatic && padded) return fv_onnx_complain(r, "fovea does not pad twice, by Pad and by auto_pad");
+    if (parts->automatic && fv_onnx_has_zeros(parts->x))
+        return fv_onnx_complain(r, "fovea does not pad twice, by Pad and by auto_pad");
     if (parts->automatic) *padding = automatic_padding(parts);
     padding->top += zeros->top;
     padding->left += zeros->left;
@@ -149,7 +149,8 @@ static fv_onnx_weights transposed_weights(const fv_onnx_tensor *w) {
                              .tap_step = filters * channels};
 }
 
-/* Rows that are cut off from the 2H + kernel - 2 that the windows cover. */
+/* Rows that are cut off from the 2H + kernel - 2 that the windows cover. output_padding says how many of those that
+   `pads` cut off at the end stay after all; "same" shares out both together. */
 static fv_status transposed_padding(const fv_onnx_reader *r, const conv_parts *parts, fv_padding *padding) {
     int more[2];
     if (fv_onnx_attribute(r, "output_shape"))
@@ -157,11 +158,11 @@ static fv_status transposed_padding(const fv_onnx_reader *r, const conv_parts *p
     FV_TRY(fv_onnx_ints(r, "output_padding", 2, 0, more));
     *padding = parts->padding;
     if (parts->automatic) {
-        int down = (int)parts->weight->dims[2] - parts->stride, across = (int)parts->weight->dims[3] - parts->stride;
+        int down = (int)parts->weight->dims[2] - parts->stride + more[0];
+        int across = (int)parts->weight->dims[3] - parts->stride + more[1];
         int upper = parts->automatic == PAD_SAME_UPPER;
         *padding = (fv_padding){FV_PAD_EXPLICIT, (down + !upper) / 2, (across + !upper) / 2, (down + upper) / 2,
                                 (across + upper) / 2};
-        return FV_OK;
     }
     padding->bottom -= more[0];
     padding->right -= more[1];
@@ -172,8 +173,7 @@ fv_status fv_onnx_conv_transpose(fv_onnx_reader *r) {
     conv_parts parts;
     FV_TRY(read_conv_parts(r, &parts));
     if (parts.groups != 1) return fv_onnx_complain(r, "fovea's transposed convolution has no groups");
-    if (parts.x->zeros.top || parts.x->zeros.left || parts.x->zeros.bottom || parts.x->zeros.right)
-        return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
+    if (fv_onnx_has_zeros(parts.x)) return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
     const int64_t *d = parts.weight->dims;
     FV_TRY(check_bias(r, &parts, (int)d[1]));
     fv_onnx_layer layer = {.kind = FV_OP_conv_transpose,

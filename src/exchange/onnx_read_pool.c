@@ -4,12 +4,26 @@
 
 #include "onnx_reader.h"
 
+#define LARGEST_MEAN 64 /* px, of a window that becomes weights */
+
 /* ---- pools with a window ---- */
 
 typedef struct pool_parts {
     const fv_onnx_value *x;
     fv_attributes attributes;
 } pool_parts;
+
+/* Rounding up is no other than rounding down where the windows end with the picture: other sizes, all of one multiple,
+   do not change that. */
+static fv_status check_ceil_mode(const fv_onnx_reader *r, const pool_parts *parts) {
+    const fv_attributes *a = &parts->attributes;
+    const fv_padding *p = &a->padding;
+    fv_shape x = fv_onnx_shape(r, parts->x);
+    int down = x.h + p->top + p->bottom - a->kernel_h, across = x.w + p->left + p->right - a->kernel_w;
+    bool same = p->mode == FV_PAD_SAME || (down % a->stride == 0 && across % a->stride == 0);
+    if (same || !fv_onnx_int(r, "ceil_mode", 0)) return FV_OK;
+    return fv_onnx_complain(r, "its windows reach over the edge of %dx%d pixels (ceil_mode), fovea's do not", x.w, x.h);
+}
 
 static fv_status read_pool(const fv_onnx_reader *r, pool_parts *parts) {
     int kernel[2], strides[2], dilations[2], pads[4];
@@ -27,7 +41,6 @@ static fv_status read_pool(const fv_onnx_reader *r, pool_parts *parts) {
         return fv_onnx_complain(r, "kernel %dx%d with strides %d and %d; fovea's strides are the same down and across",
                                 kernel[0], kernel[1], strides[0], strides[1]);
     if (dilations[0] != 1 || dilations[1] != 1) return fv_onnx_complain(r, "fovea's pools have no dilation");
-    if (fv_onnx_int(r, "ceil_mode", 0)) return fv_onnx_complain(r, "fovea's pools have no ceil_mode");
     if (r->node->n_output > 1 && *r->node->output[1])
         return fv_onnx_complain(r, "fovea does not give the places of the largest values");
     bool same = strcmp(mode, "SAME_UPPER") == 0;
@@ -38,7 +51,7 @@ static fv_status read_pool(const fv_onnx_reader *r, pool_parts *parts) {
                         .kernel_w = kernel[1],
                         .stride = strides[0],
                         .padding = {same ? FV_PAD_SAME : FV_PAD_EXPLICIT, pads[0], pads[1], pads[2], pads[3]}};
-    return FV_OK;
+    return check_ceil_mode(r, parts);
 }
 
 fv_status fv_onnx_max_pool(fv_onnx_reader *r) {
@@ -49,17 +62,29 @@ fv_status fv_onnx_max_pool(fv_onnx_reader *r) {
         &(fv_onnx_layer){.kind = FV_OP_max_pool, .attributes = parts.attributes, .pictures = 1, .in = {parts.x->ref}});
 }
 
+/* Whether windows side by side cover the picture, so that "same" adds nothing. */
+static bool is_covered(const fv_onnx_reader *r, const pool_parts *parts) {
+    const fv_attributes *a = &parts->attributes;
+    fv_shape x = fv_onnx_shape(r, parts->x);
+    return a->kernel_h == a->stride && a->kernel_w == a->stride && x.h % a->stride == 0 && x.w % a->stride == 0;
+}
+
 /* A mean over windows is a depthwise convolution whose weights are all 1 / area, where zeros around the picture count.
  */
 fv_status fv_onnx_average_pool(fv_onnx_reader *r) {
     pool_parts parts;
     FV_TRY(read_pool(r, &parts));
     const fv_padding *p = &parts.attributes.padding;
-    bool padded = p->mode == FV_PAD_SAME || p->top || p->left || p->bottom || p->right;
+    bool padded = p->mode == FV_PAD_SAME ? !is_covered(r, &parts) : p->top || p->left || p->bottom || p->right;
     if (padded && !fv_onnx_int(r, "count_include_pad", 0))
         return fv_onnx_complain(r, "fovea averages padded windows only with count_include_pad");
     int kernel_h = parts.attributes.kernel_h, kernel_w = parts.attributes.kernel_w;
     int channels = fv_onnx_shape(r, parts.x).c;
+    if (kernel_h > LARGEST_MEAN || kernel_w > LARGEST_MEAN)
+        return fv_onnx_complain(r,
+                                "fovea averages windows of up to %dx%d, not of %dx%d; the mean of a whole picture is "
+                                "GlobalAveragePool",
+                                LARGEST_MEAN, LARGEST_MEAN, kernel_h, kernel_w);
     size_t count = (size_t)kernel_h * (size_t)kernel_w * (size_t)channels;
     return fv_onnx_finish_layer(
         r, &(fv_onnx_layer){.kind = FV_OP_depthwise,
@@ -114,19 +139,29 @@ static int whole_ratio(double ratio) {
     return whole >= 1 && whole <= 64 && fabs(ratio - whole) < 1e-4 ? (int)whole : 0;
 }
 
+/* Upsample, and Resize as it was before opset 11, have no modes for coordinates and rounding. */
+static bool is_old_resize(const fv_onnx_reader *r) {
+    return strcmp(r->node->op_type, "Upsample") == 0 || r->opset < 11;
+}
+
 static fv_status read_scales(const fv_onnx_reader *r, const fv_onnx_value *x, int scales[2]) {
-    bool old = strcmp(r->node->op_type, "Upsample") == 0 || (r->node->n_input == 2 && fv_onnx_has_input(r, 1));
-    bool by_size = fv_onnx_has_input(r, 3);
+    bool old = is_old_resize(r), by_size = !old && fv_onnx_has_input(r, 3);
     const fv_onnx_tensor *numbers;
     int64_t dims[4];
     FV_TRY(fv_onnx_constant(r, old ? 1 : by_size ? 3 : 2, &numbers));
     if (numbers->count != 4 || fv_onnx_dims(r, x, dims) != 4)
-        return fv_onnx_complain(r, "it resizes %zu dimensions, expected 4", numbers->count);
+        return fv_onnx_complain(r, "it resizes %zu dimensions, expected 4: batch, channels, height and width",
+                                numbers->count);
     double ratio[4];
     for (size_t i = 0; i < 4; i++) ratio[i] = fv_onnx_tensor_real(numbers, i) / (by_size ? (double)dims[i] : 1);
+    if (whole_ratio(ratio[0]) != 1 || whole_ratio(ratio[1]) != 1)
+        return fv_onnx_complain(r,
+                                "it makes %g times as many pictures and %g times as many channels; fovea resizes "
+                                "height and width, of a batch of 1: export with that or a free one",
+                                ratio[0], ratio[1]);
     scales[0] = whole_ratio(ratio[2]);
     scales[1] = whole_ratio(ratio[3]);
-    if (scales[0] && scales[0] == scales[1] && whole_ratio(ratio[0]) == 1 && whole_ratio(ratio[1]) == 1) return FV_OK;
+    if (scales[0] && scales[0] == scales[1]) return FV_OK;
     return fv_onnx_complain(r,
                             "it makes pictures %g times as high and %g times as wide; fovea's factor is one whole "
                             "number for both",
@@ -147,12 +182,12 @@ fv_status fv_onnx_resize(fv_onnx_reader *r) {
     const fv_onnx_value *x;
     int scales[2] = {1, 1};
     char mode[32], coordinates[32], rounding[32];
-    bool upsample = strcmp(r->node->op_type, "Upsample") == 0;
+    bool old = is_old_resize(r);
     FV_TRY(fv_onnx_picture(r, 0, &x));
     FV_TRY(read_scales(r, x, scales));
     fv_onnx_text(r, "mode", "nearest", mode);
-    fv_onnx_text(r, "coordinate_transformation_mode", upsample ? "asymmetric" : "half_pixel", coordinates);
-    fv_onnx_text(r, "nearest_mode", upsample ? "floor" : "round_prefer_floor", rounding);
+    fv_onnx_text(r, "coordinate_transformation_mode", old ? "asymmetric" : "half_pixel", coordinates);
+    fv_onnx_text(r, "nearest_mode", old ? "floor" : "round_prefer_floor", rounding);
     bool nearest = strcmp(mode, "nearest") == 0, linear = strcmp(mode, "linear") == 0;
     bool half_pixel = strcmp(coordinates, "half_pixel") == 0 || strcmp(coordinates, "pytorch_half_pixel") == 0;
     if (!(nearest && is_plain_nearest(coordinates, rounding, scales[0])) && !(linear && half_pixel))

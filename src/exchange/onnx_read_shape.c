@@ -9,8 +9,7 @@ fv_status fv_onnx_alias(fv_onnx_reader *r) {
     FV_TRY(fv_onnx_input(r, 0, &x));
     if (strcmp(r->node->op_type, "Cast") == 0) {
         int64_t to = fv_onnx_int(r, "to", 0);
-        if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 &&
-            to != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE && to != ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16)
+        if (!fv_onnx_is_real_type(to))
             return fv_onnx_complain(r, "it casts a picture to the data type %lld; fovea's are float", (long long)to);
     }
     fv_onnx_value value = *x;

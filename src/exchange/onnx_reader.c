@@ -1,6 +1,7 @@
 /* What all operators' readers share: attributes, inputs, results, steps. */
 #include "onnx_reader.h"
 
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,11 @@
 #include "fovea/base/memory.h"
 
 #define LARGEST_CONSTANT ((size_t)1 << 24) /* elements */
-#define NAME_LENGTH 70                     /* of a step: room for a number, and for a parameter's name behind it */
-#define NO_EPSILON 1e-30                   /* added to a variance of 1 it changes nothing */
+#define ALL_CONSTANTS ((size_t)1 << 25)    /* elements: a small file can ask for many large ones */
+#define LARGEST_SIDE 65535                 /* px, of any layer's result */
+#define MOST_CHANNELS (1 << 24)
+#define NAME_LENGTH 70   /* of a step: room for a number, and for a parameter's name behind it */
+#define NO_EPSILON 1e-30 /* added to a variance of 1 it changes nothing */
 
 /* ---- messages ---- */
 
@@ -46,14 +50,19 @@ const Onnx__AttributeProto *fv_onnx_attribute(const fv_onnx_reader *r, const cha
     return NULL;
 }
 
+/* Some writers leave out a number that is 0. */
 int64_t fv_onnx_int(const fv_onnx_reader *r, const char *name, int64_t standard) {
     const Onnx__AttributeProto *attribute = fv_onnx_attribute(r, name);
-    return attribute && attribute->has_i ? attribute->i : standard;
+    return attribute && (attribute->has_i || attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT)
+               ? attribute->i
+               : standard;
 }
 
 float fv_onnx_float(const fv_onnx_reader *r, const char *name, float standard) {
     const Onnx__AttributeProto *attribute = fv_onnx_attribute(r, name);
-    return attribute && attribute->has_f ? attribute->f : standard;
+    return attribute && (attribute->has_f || attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT)
+               ? attribute->f
+               : standard;
 }
 
 void fv_onnx_text(const fv_onnx_reader *r, const char *name, const char *standard, char out[32]) {
@@ -90,6 +99,30 @@ void fv_onnx_two_axes(const fv_onnx_tensor *numbers, int axes[2]) {
     }
 }
 
+/* ---- values by name ---- */
+
+static int compare_names(const void *a, const void *b) {
+    return strcmp(((const fv_onnx_value *)a)->name, ((const fv_onnx_value *)b)->name);
+}
+
+const fv_onnx_value *fv_onnx_find(const fv_onnx_reader *r, const char *name) {
+    const fv_onnx_value wanted = {.name = name};
+    fv_onnx_value *const *found = tfind(&wanted, &r->by_name, compare_names);
+    return found ? *found : NULL;
+}
+
+fv_status fv_onnx_add_value(fv_onnx_reader *r, const fv_onnx_value *value) {
+    if (r->value_count >= FV_ONNX_MAX_VALUES)
+        return fv_fail(FV_BAD_INPUT, "the file has more than %d values", FV_ONNX_MAX_VALUES);
+    fv_onnx_value *added = &r->values[r->value_count];
+    *added = *value;
+    fv_onnx_value *const *there = tsearch(added, &r->by_name, compare_names);
+    if (!there) return fv_fail_memory("the values of a network", sizeof *added);
+    if (*there != added) return fv_fail(FV_BAD_INPUT, "\"%.120s\" is there twice", value->name);
+    r->value_count++;
+    return FV_OK;
+}
+
 /* ---- inputs and results ---- */
 
 bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index) {
@@ -98,24 +131,22 @@ bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index) {
 
 fv_status fv_onnx_input(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value) {
     if (!fv_onnx_has_input(r, index)) return fv_onnx_complain(r, "input %zu is missing", index);
-    for (int i = r->value_count - 1; i >= 0; i--) {
-        *value = &r->values[i];
-        if (strcmp((*value)->name, r->node->input[index]) == 0) return FV_OK;
-    }
+    *value = fv_onnx_find(r, r->node->input[index]);
+    if (*value) return FV_OK;
     return fv_onnx_complain(r,
                             "it reads \"%.120s\", which no node before it makes: the nodes are not in order, or in a "
                             "circle",
                             r->node->input[index]);
 }
 
-static bool has_zeros(const fv_onnx_value *value) {
+bool fv_onnx_has_zeros(const fv_onnx_value *value) {
     return value->zeros.top || value->zeros.left || value->zeros.bottom || value->zeros.right;
 }
 
 fv_status fv_onnx_picture(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value) {
     FV_TRY(fv_onnx_input(r, index, value));
     if ((*value)->constant) return fv_onnx_complain(r, "input %zu does not depend on the picture", index);
-    if (has_zeros(*value)) return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
+    if (fv_onnx_has_zeros(*value)) return fv_onnx_complain(r, "fovea pads pictures only in front of convolutions");
     return FV_OK;
 }
 
@@ -142,34 +173,30 @@ int fv_onnx_dims(const fv_onnx_reader *r, const fv_onnx_value *value, int64_t di
 
 fv_status fv_onnx_result(fv_onnx_reader *r, const fv_onnx_value *value) {
     if (r->node->n_output < 1 || !*r->node->output[0]) return fv_onnx_complain(r, "it has no result");
-    const char *name = r->node->output[0];
-    for (int i = 0; i < r->value_count; i++)
-        if (strcmp(r->values[i].name, name) == 0) return fv_onnx_complain(r, "\"%.120s\" is made twice", name);
-    if (r->value_count == FV_ONNX_MAX_VALUES)
-        return fv_onnx_complain(r, "the file has more than %d values", FV_ONNX_MAX_VALUES);
-    fv_onnx_value *made = &r->values[r->value_count++];
-    *made = *value;
-    made->name = name;
-    made->sized = value->constant && r->sized;
-    return FV_OK;
+    fv_onnx_value made = *value;
+    made.name = r->node->output[0];
+    made.sized = value->constant && r->sized;
+    return fv_onnx_about_node(r, fv_onnx_add_value(r, &made));
 }
 
 fv_status fv_onnx_result_tensor(fv_onnx_reader *r, const fv_onnx_tensor *tensor) {
     return fv_onnx_result(r, &(fv_onnx_value){.constant = true, .tensor = *tensor});
 }
 
+static fv_status take_elements(fv_onnx_reader *r, size_t count) {
+    if (count > ALL_CONSTANTS - r->made_elements)
+        return fv_onnx_complain(r, "fixed numbers that are computed come to more than 2^25 elements together");
+    r->made_elements += count;
+    return FV_OK;
+}
+
 fv_status fv_onnx_tensor_make(fv_onnx_reader *r, fv_onnx_element element, int rank, const int64_t *dims,
                               fv_onnx_tensor *tensor, void **data) {
-    *tensor = (fv_onnx_tensor){.rank = rank, .count = 1, .element = element};
-    if (rank > FV_ONNX_MAX_RANK)
-        return fv_onnx_complain(r, "%d dimensions; fovea reads up to %d", rank, FV_ONNX_MAX_RANK);
-    for (int i = 0; i < rank; i++) {
-        if (dims[i] < 0) return fv_onnx_complain(r, "its result would have the size %lld", (long long)dims[i]);
-        tensor->dims[i] = dims[i];
-        tensor->count = fv_size_multiply(tensor->count, (size_t)dims[i]);
-    }
+    *tensor = (fv_onnx_tensor){.element = element};
+    FV_TRY(fv_onnx_about_node(r, fv_onnx_tensor_set_dims(tensor, (size_t)rank, dims, "its result")));
     if (tensor->count > LARGEST_CONSTANT)
         return fv_onnx_complain(r, "fixed numbers of more than 2^24 elements are not computed");
+    FV_TRY(take_elements(r, tensor->count));
     if (r->owned_count == r->owned_capacity) {
         int wanted = r->owned_capacity ? 2 * r->owned_capacity : 64;
         void **grown = realloc(r->owned, (size_t)wanted * sizeof *grown);
@@ -228,8 +255,9 @@ static fv_status add_weights(fv_onnx_reader *r, const fv_onnx_layer *layer, int 
     }
     fv_onnx_weights *weights = &r->weights[r->recipe->param_count];
     *weights = layer->sources[index];
+    if (!weights->source.data) FV_TRY(take_elements(r, weights->rows * weights->columns * weights->taps));
     memcpy(weights->name, param.name, sizeof weights->name);
-    return fv_recipe_add_param(r->recipe, &param);
+    return fv_onnx_about_node(r, fv_recipe_add_param(r->recipe, &param));
 }
 
 fv_status fv_onnx_add_layer(fv_onnx_reader *r, const fv_onnx_layer *layer, fv_recipe_ref *made) {
@@ -238,12 +266,15 @@ fv_status fv_onnx_add_layer(fv_onnx_reader *r, const fv_onnx_layer *layer, fv_re
         .kind = layer->kind, .attributes = layer->attributes, .inputs = layer->pictures + layer->weights};
     name_of_step(r, step.name);
     for (int k = 0; k < layer->pictures; k++) step.in[k] = layer->in[k];
-    for (int k = 0; k < layer->weights; k++)
-        FV_TRY(fv_onnx_about_node(r, add_weights(r, layer, k, step.name, &step.in[layer->pictures + k])));
+    for (int k = 0; k < layer->weights; k++) FV_TRY(add_weights(r, layer, k, step.name, &step.in[layer->pictures + k]));
     FV_TRY(fv_onnx_about_node(r, fv_recipe_add_step(r->recipe, &step)));
     r->made[index] = fv_recipe_build_step(r->recipe, index, &r->graph, r->input, r->made);
+    FV_TRY(fv_onnx_about_node(r, fv_graph_status(&r->graph)));
     *made = (fv_recipe_ref){FV_FROM_STEP, index};
-    return fv_onnx_about_node(r, fv_graph_status(&r->graph));
+    fv_shape s = fv_graph_shape(&r->graph, r->made[index]);
+    if (s.h <= LARGEST_SIDE && s.w <= LARGEST_SIDE && s.c <= MOST_CHANNELS) return FV_OK;
+    return fv_onnx_complain(r, "it makes a picture of %dx%d with %d channels; fovea's have up to %d on a side and %d",
+                            s.w, s.h, s.c, LARGEST_SIDE, MOST_CHANNELS);
 }
 
 fv_status fv_onnx_finish_layer(fv_onnx_reader *r, const fv_onnx_layer *layer) {

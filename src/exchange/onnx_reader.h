@@ -8,7 +8,7 @@
 #include "fovea/model/model.h"
 #include "onnx_tensor.h"
 
-#define FV_ONNX_MAX_VALUES 20000 /* initializers and results of a file */
+#define FV_ONNX_MAX_VALUES 20000 /* initializers, the input and results of a file */
 
 /* What a name in the file stands for. */
 typedef struct fv_onnx_value {
@@ -34,12 +34,18 @@ typedef struct fv_onnx_weights {
 typedef struct fv_onnx_reader {
     const char *path; /* for messages */
     const Onnx__GraphProto *file;
+    int64_t opset;
+    const char *spec;            /* the metadata that fovea's own files carry, NULL in others */
     const Onnx__NodeProto *node; /* being read */
     bool sized;                  /* whether one of its inputs is */
     fv_onnx_value *values;
     int value_count;
-    void **owned; /* memory of constants that were computed */
+    void *by_name;      /* the values, as a tree of search.h */
+    bool *needed;       /* node by node: whether the first output depends on it */
+    void *needed_names; /* what such nodes read, as a tree of search.h */
+    void **owned;       /* memory of constants that were computed */
     int owned_count, owned_capacity;
+    size_t made_elements; /* of constants and weights that are not in the file */
     fv_recipe *recipe;
     fv_onnx_weights *weights; /* of the recipe's parameters, in their order */
     int weights_capacity;
@@ -69,11 +75,17 @@ void fv_onnx_two_axes(const fv_onnx_tensor *numbers, int axes[2]);
 
 /* ---- inputs and results ---- */
 
+/* NULL where there is none of that name. */
+const fv_onnx_value *fv_onnx_find(const fv_onnx_reader *r, const char *name);
+/* Appends a copy. FV_BAD_INPUT, with a sentence that names neither file nor node, for a name that is there already and
+   for more than FV_ONNX_MAX_VALUES. */
+fv_status fv_onnx_add_value(fv_onnx_reader *r, const fv_onnx_value *value);
 bool fv_onnx_has_input(const fv_onnx_reader *r, size_t index);
 /* FV_BAD_INPUT when the node has no such input, or no earlier node makes it. */
 fv_status fv_onnx_input(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value);
 /* One that is computed from the picture, without zeros around it. */
 fv_status fv_onnx_picture(const fv_onnx_reader *r, size_t index, const fv_onnx_value **value);
+bool fv_onnx_has_zeros(const fv_onnx_value *value);
 /* One whose values are known. */
 fv_status fv_onnx_constant(const fv_onnx_reader *r, size_t index, const fv_onnx_tensor **tensor);
 /* Its shape at the size of reading. */
@@ -83,7 +95,7 @@ int fv_onnx_dims(const fv_onnx_reader *r, const fv_onnx_value *value, int64_t di
 /* Gives the node's first result a meaning. */
 fv_status fv_onnx_result(fv_onnx_reader *r, const fv_onnx_value *value);
 fv_status fv_onnx_result_tensor(fv_onnx_reader *r, const fv_onnx_tensor *tensor);
-/* Memory for a constant of these dims (element F32 or I64), at most 2^24 elements. */
+/* Memory for a constant of these dims (element F32 or I64), at most 2^24 elements, and 2^25 of all together. */
 fv_status fv_onnx_tensor_make(fv_onnx_reader *r, fv_onnx_element element, int rank, const int64_t *dims,
                               fv_onnx_tensor *tensor, void **data);
 
@@ -101,7 +113,8 @@ typedef struct fv_onnx_layer {
     fv_onnx_weights sources[4];
 } fv_onnx_layer;
 
-/* Adds the layer as a step named after the node. */
+/* Adds the layer as a step named after the node. FV_BAD_INPUT also for a result with a side above 65535 or more than
+   2^24 channels, so that no product of its dims overflows 64 bits. */
 fv_status fv_onnx_add_layer(fv_onnx_reader *r, const fv_onnx_layer *layer, fv_recipe_ref *made);
 /* The same, and its result is the node's. */
 fv_status fv_onnx_finish_layer(fv_onnx_reader *r, const fv_onnx_layer *layer);
@@ -131,6 +144,6 @@ fv_onnx_operator fv_onnx_alias, fv_onnx_shape_of, fv_onnx_reshape, fv_onnx_conca
 fv_status fv_onnx_fold(fv_onnx_reader *r);
 
 /* onnx_read_model.c: the model of all that was read, `size` px its input's. */
-fv_status fv_onnx_make_model(fv_onnx_reader *r, const Onnx__ModelProto *file, int size, fv_model **model);
+fv_status fv_onnx_make_model(fv_onnx_reader *r, int size, fv_model **model);
 
 #endif

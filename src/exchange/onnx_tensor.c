@@ -18,6 +18,11 @@ bool fv_onnx_is_real(const fv_onnx_tensor *tensor) {
     return tensor->element < FV_ONNX_I64;
 }
 
+bool fv_onnx_is_real_type(int64_t type) {
+    return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 ||
+           type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE || type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+}
+
 /* ---- taking one from a message ---- */
 
 /* Data of a type lie either as bytes in raw_data or in one of the typed fields. */
@@ -45,18 +50,21 @@ static const storage *storage_of(int32_t type) {
     return NULL;
 }
 
-static fv_status take_dims(const Onnx__TensorProto *proto, const char *where, fv_onnx_tensor *tensor) {
-    if (proto->n_dims > FV_ONNX_MAX_RANK)
-        return fv_fail(FV_BAD_INPUT, "%s has %zu dimensions; fovea reads up to %d", where, proto->n_dims,
-                       FV_ONNX_MAX_RANK);
-    tensor->rank = (int)proto->n_dims;
+fv_status fv_onnx_tensor_set_dims(fv_onnx_tensor *tensor, size_t rank, const int64_t *dims, const char *where) {
+    size_t product = 1; /* of those that are not 0 */
+    if (rank > FV_ONNX_MAX_RANK)
+        return fv_fail(FV_BAD_INPUT, "%s has %zu dimensions; fovea reads up to %d", where, rank, FV_ONNX_MAX_RANK);
+    tensor->rank = (int)rank;
     tensor->count = 1;
-    for (int i = 0; i < tensor->rank; i++) {
-        if (proto->dims[i] < 0)
-            return fv_fail(FV_BAD_INPUT, "%s has the negative dimension %lld", where, (long long)proto->dims[i]);
-        tensor->dims[i] = proto->dims[i];
-        tensor->count = fv_size_multiply(tensor->count, (size_t)proto->dims[i]);
+    for (size_t i = 0; i < rank; i++) {
+        if (dims[i] < 0) return fv_fail(FV_BAD_INPUT, "%s has the negative dimension %lld", where, (long long)dims[i]);
+        tensor->dims[i] = dims[i];
+        if (dims[i] > 0) product = fv_size_multiply(product, (size_t)dims[i]);
+        if (dims[i] == 0) tensor->count = 0;
     }
+    if (product > INT32_MAX)
+        return fv_fail(FV_BAD_INPUT, "%s has dimensions that come to more than 2^31 elements", where);
+    if (tensor->count) tensor->count = product;
     return FV_OK;
 }
 
@@ -89,7 +97,7 @@ fv_status fv_onnx_tensor_take(const Onnx__TensorProto *proto, const char *where,
         return fv_fail(FV_BAD_INPUT,
                        "%s keeps its values in another file (external data): save the model with its weights inside",
                        where);
-    FV_TRY(take_dims(proto, where, tensor));
+    FV_TRY(fv_onnx_tensor_set_dims(tensor, proto->n_dims, proto->dims, where));
     tensor->element = proto->has_raw_data ? stored->raw : stored->typed;
     size_t bytes = fv_onnx_element_bytes(tensor->element), found = proto->raw_data.len / bytes;
     tensor->data = proto->raw_data.data;

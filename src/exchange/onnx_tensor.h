@@ -34,10 +34,15 @@ typedef struct fv_onnx_tensor {
     const void *data; /* at any address */
 } fv_onnx_tensor;
 
-/* Checks type, dims (none negative, their product within the file) and the amount of data. FV_BAD_INPUT with a sentence
+/* Checks type, dims and the amount of data. FV_BAD_INPUT with a sentence
    that begins with `where`. */
 fv_status fv_onnx_tensor_take(const Onnx__TensorProto *proto, const char *where, fv_onnx_tensor *tensor);
+/* Sets rank, dims and count. FV_BAD_INPUT for more than FV_ONNX_MAX_RANK dims, a negative one, and a product above 2^31
+   of those that are not 0, so that no product of some of them overflows. */
+fv_status fv_onnx_tensor_set_dims(fv_onnx_tensor *tensor, size_t rank, const int64_t *dims, const char *where);
 size_t fv_onnx_element_bytes(fv_onnx_element element);
+/* Whether a data type of the schema is one of floating point numbers. */
+bool fv_onnx_is_real_type(int64_t type);
 bool fv_onnx_is_real(const fv_onnx_tensor *tensor);
 /* `count` elements from `begin` as floats. */
 void fv_onnx_tensor_floats(const fv_onnx_tensor *tensor, size_t begin, size_t count, float *values);

@@ -47,19 +47,22 @@ static void plan_drop(fv_predictor *p) {
     p->height = p->width = 0;
 }
 
-static void graph_build(fv_predictor *p, int height, int width) {
+static fv_status graph_build(fv_predictor *p, int height, int width) {
     fv_graph_init(&p->graph, &p->model->params);
     p->input = fv_graph_input(&p->graph, "input", (fv_shape){1, height, width, 3}, false);
     p->output = fv_sigmoid(&p->graph, "probabilities", fv_model_build(p->model, &p->graph, p->input, NULL));
+    FV_TRY(fv_graph_status(&p->graph));
+    return fv_model_output_check(p->spec, fv_graph_shape(&p->graph, p->output), height, width);
 }
 
 /* The network in 8 bits, or, with `net` NULL, only its bytes. */
 static fv_status net_from_model(const fv_model *model, int height, int width, fv_int8_net **net, size_t *bytes) {
     fv_folded folded;
-    fv_ranges ranges;
+    fv_ranges ranges = {0};
     FV_TRY(fv_folded_make(model, height, width, false, &folded));
-    fv_status status =
-        fv_ranges_from_json(model->ranges, "fovea.ranges in the model file's metadata", &folded, &ranges);
+    fv_status status = fv_model_output_check(&model->spec, folded.layers[folded.count - 1].out, height, width);
+    if (status == FV_OK)
+        status = fv_ranges_from_json(model->ranges, "fovea.ranges in the model file's metadata", &folded, &ranges);
     if (status == FV_OK)
         status = net ? fv_int8_net_make(&folded, &ranges, net) : fv_int8_net_measure(&folded, &ranges, bytes);
     fv_ranges_free(&ranges);
@@ -81,7 +84,7 @@ static fv_status net_build(fv_predictor *p, int height, int width) {
 }
 
 static fv_status float_build(fv_predictor *p, int height, int width) {
-    graph_build(p, height, width);
+    FV_TRY(graph_build(p, height, width));
     return fv_plan_make(&p->graph, FV_PLAN_INFER, &p->output, 1, FV_NO_VALUE, &p->plan);
 }
 
@@ -113,8 +116,8 @@ static fv_status net_bytes(fv_predictor *p, int height, int width, size_t *bytes
 
 static fv_status float_bytes(fv_predictor *p, int height, int width, size_t *bytes) {
     fv_predictor other = {.model = p->model, .spec = p->spec};
-    graph_build(&other, height, width);
-    fv_status status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
+    fv_status status = graph_build(&other, height, width);
+    if (status == FV_OK) status = fv_plan_measure(&other.graph, FV_PLAN_INFER, &other.output, 1, FV_NO_VALUE, bytes);
     fv_graph_free(&other.graph);
     return status;
 }

@@ -4,6 +4,10 @@
 #include "fovea/base/threads.h"
 #include "fovea/kernel/depthwise.h"
 
+#ifdef __clang__ /* "omp simd" is a permission: without optimisation nothing comes of it */
+#pragma clang diagnostic ignored "-Wpass-failed"
+#endif
+
 #define BAND_ELEMENTS 65536 /* of the depthwise convolution's result, about: they stay in second-level cache */
 #define BAND_ROWS 8         /* at least, and a multiple of: the step of the depthwise kernels */
 #define FEW_CHANNELS 8

@@ -158,20 +158,23 @@ fv_value fv_model_build(const fv_model *model, fv_graph *graph, fv_value input, 
     return outputs.logits;
 }
 
-/* Builds the network once to declare its parameters, whose shapes do not depend on the input's size, and allocates
-   them. */
-static fv_status make_params(fv_model *model, int size, uint64_t seed) {
+fv_status fv_model_output_check(const fv_model_spec *spec, fv_shape found, int height, int width) {
+    fv_shape wanted = {1, height, width, spec->classes};
+    char found_text[FV_SHAPE_TEXT], wanted_text[FV_SHAPE_TEXT];
+    if (fv_shape_equal(found, wanted)) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "the network gives %s, expected %s: a number for each pixel and class",
+                   fv_shape_text(found, found_text), fv_shape_text(wanted, wanted_text));
+}
+
+/* Builds the network once to declare its parameters, whose shapes do not depend on the input's size, and checks what it
+   gives. */
+static fv_status declare_params(fv_model *model, int size) {
     fv_graph graph;
     fv_graph_init(&graph, &model->params);
     fv_value input = fv_graph_input(&graph, "input", (fv_shape){1, size, size, 3}, false);
     fv_shape logits = fv_graph_shape(&graph, fv_model_build(model, &graph, input, NULL));
     fv_status status = fv_graph_status(&graph);
-    fv_shape wanted = {1, size, size, model->spec.classes};
-    char found_text[FV_SHAPE_TEXT], wanted_text[FV_SHAPE_TEXT];
-    if (status == FV_OK && !fv_shape_equal(logits, wanted))
-        status = fv_fail(FV_BAD_INPUT, "the network gives %s, expected %s: a number for each pixel and class",
-                         fv_shape_text(logits, found_text), fv_shape_text(wanted, wanted_text));
-    if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
+    if (status == FV_OK) status = fv_model_output_check(&model->spec, logits, size, size);
     fv_graph_free(&graph);
     return status;
 }
@@ -187,7 +190,8 @@ fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **out
     if (spec->base == 0) model->spec.base = net->base;
     if (spec->depth == 0 && net->levels) model->spec.depth = net->halvings;
     fv_params_init(&model->params);
-    fv_status status = make_params(model, SMALLEST_SIZE, seed);
+    fv_status status = declare_params(model, SMALLEST_SIZE);
+    if (status == FV_OK) status = fv_params_allocate(&model->params, seed);
     if (status == FV_OK)
         *out = model;
     else
@@ -210,7 +214,10 @@ fv_status fv_model_make_recipe(const fv_model_spec *spec, fv_recipe *recipe, fv_
     fv_params_init(&model->params);
     fv_status status = fv_recipe_multiple(recipe, &model->spec.multiple);
     if (status == FV_OK) status = fv_model_spec_check(&model->spec);
-    if (status == FV_OK) status = make_params(model, model->spec.preprocess.size, 0);
+    int size = model->spec.preprocess.size;
+    if (status == FV_OK) status = declare_params(model, size);
+    if (status == FV_OK) status = declare_params(model, size + model->spec.multiple); /* of any size, not of one */
+    if (status == FV_OK) status = fv_params_allocate(&model->params, 0);
     if (status == FV_OK)
         *out = model;
     else

@@ -32,6 +32,8 @@ static fv_status grow(void **items, int count, int *capacity, size_t item_bytes)
 }
 
 fv_status fv_recipe_add_param(fv_recipe *recipe, const fv_recipe_param *param) {
+    if (recipe->param_count == FV_RECIPE_MAX_PARAMS)
+        return fv_fail(FV_BAD_INPUT, "the network has more than %d parameters", FV_RECIPE_MAX_PARAMS);
     for (int i = 0; i < recipe->param_count; i++)
         if (strcmp(recipe->params[i].name, param->name) == 0)
             return fv_fail(FV_BAD_INPUT, "two parameters are called \"%s\"", param->name);
@@ -56,6 +58,8 @@ fv_status fv_recipe_add_step(fv_recipe *recipe, const fv_recipe_step *step) {
     if (step->inputs < 1 || step->inputs > FV_MAX_INPUTS)
         return fv_fail(FV_BAD_INPUT, "step \"%s\" has %d inputs, expected 1 to %d", step->name, step->inputs,
                        FV_MAX_INPUTS);
+    if (step->in[0].source == FV_FROM_PARAM)
+        return fv_fail(FV_BAD_INPUT, "step \"%s\" reads a parameter where its picture stands", step->name);
     for (int k = 0; k < step->inputs; k++)
         if (!refers_to_known(recipe, step->in[k]))
             return fv_fail(FV_BAD_INPUT, "input %d of step \"%s\" is not made before it", k, step->name);
@@ -155,12 +159,25 @@ static int common_divisor(int a, int b) {
     return a;
 }
 
+static int factor_of(const fv_recipe_step *step) {
+    switch (step->kind) {
+    case FV_OP_conv2d:
+    case FV_OP_depthwise:
+    case FV_OP_max_pool:
+    case FV_OP_conv_transpose:
+        return step->attributes.stride ? step->attributes.stride : 1;
+    case FV_OP_upsample_nearest:
+    case FV_OP_upsample_bilinear:
+        return step->attributes.scale;
+    default:
+        return 1;
+    }
+}
+
 static reduction reduction_behind(const fv_recipe_step *step, reduction before) {
-    const fv_attributes *a = &step->attributes;
     bool up = step->kind == FV_OP_conv_transpose || step->kind == FV_OP_upsample_nearest ||
               step->kind == FV_OP_upsample_bilinear;
-    int factor = step->kind == FV_OP_conv_transpose ? a->stride : up ? a->scale : a->stride;
-    if (factor < 1) factor = 1;
+    int factor = factor_of(step);
     int *same_way = up ? &before.multiplied : &before.divided, *other_way = up ? &before.divided : &before.multiplied;
     int shared = common_divisor(factor, *other_way);
     *other_way /= shared;
@@ -174,6 +191,10 @@ fv_status fv_recipe_multiple(const fv_recipe *recipe, int *multiple) {
     for (int i = 0; i < recipe->step_count; i++) {
         const fv_recipe_step *step = &recipe->steps[i];
         reduction before = {1, 1};
+        int factor = factor_of(step);
+        if (factor < 1 || factor > LARGEST_MULTIPLE)
+            return fv_fail(FV_BAD_INPUT, "step \"%s\" has the factor %d, expected 1 to %d", step->name, factor,
+                           LARGEST_MULTIPLE);
         if (step->in[0].source == FV_FROM_STEP) before = found[step->in[0].index];
         found[i] = reduction_behind(step, before);
         int divided = found[i].divided;

@@ -20,6 +20,9 @@ static const struct {
                {"top", offsetof(fv_attributes, padding.top)},       {"left", offsetof(fv_attributes, padding.left)},
                {"bottom", offsetof(fv_attributes, padding.bottom)}, {"right", offsetof(fv_attributes, padding.right)}};
 
+/* Of JSON, each of which takes 64 bytes and more: those of the largest recipe are 25 for a step and 8 for a parameter.
+ */
+#define MOST_VALUES (25 * FV_RECIPE_MAX_STEPS + 8 * FV_RECIPE_MAX_PARAMS)
 #define NUMBERS (sizeof numbers / sizeof *numbers)
 
 static const char *const source_names[] = {
@@ -151,8 +154,18 @@ static fv_status read_all(const cJSON *root, const char *path, fv_recipe *recipe
     return complain(path, "output");
 }
 
+/* Every value but the first stands behind one of these. */
+static bool is_too_long(const char *text) {
+    int values = 0;
+    for (; *text && values <= MOST_VALUES; text++) values += *text == ',' || *text == '[' || *text == '{';
+    return values > MOST_VALUES;
+}
+
 fv_status fv_recipe_parse(const char *text, const char *path, fv_recipe **out) {
     *out = NULL;
+    if (is_too_long(text))
+        return fv_fail(FV_BAD_INPUT, "%s: the network in the file's metadata has more than %d values", path,
+                       MOST_VALUES);
     cJSON *root = cJSON_Parse(text);
     fv_recipe *recipe = fv_recipe_make();
     fv_status status = !recipe ? FV_NO_RESOURCE : root ? read_all(root, path, recipe) : complain(path, "JSON");

@@ -36,13 +36,15 @@ static fv_status infer(fv_op_spec *spec, const char *layer) {
         fv_op_pad_same(x.w, a->kernel_w, a->stride, &a->padding.left, &a->padding.right);
     }
     FV_TRY(check_kernel(spec, layer));
-    int room_h = x.h + a->padding.top + a->padding.bottom - a->kernel_h;
-    int room_w = x.w + a->padding.left + a->padding.right - a->kernel_w;
+    int64_t room_h = (int64_t)x.h + a->padding.top + a->padding.bottom - a->kernel_h;
+    int64_t room_w = (int64_t)x.w + a->padding.left + a->padding.right - a->kernel_w;
     char text[FV_SHAPE_TEXT];
     if (room_h < 0 || room_w < 0)
         return fv_fail(FV_BAD_INPUT, "input of layer %s is %s, expected no smaller than its %dx%d kernel", layer,
                        fv_shape_text(x, text), a->kernel_h, a->kernel_w);
-    spec->out = (fv_shape){x.n, room_h / a->stride + 1, room_w / a->stride + 1, x.c};
+    if (room_h >= INT_MAX || room_w >= INT_MAX)
+        return fv_fail(FV_BAD_INPUT, "input of layer %s is too large, %s", layer, fv_shape_text(x, text));
+    spec->out = (fv_shape){x.n, (int)(room_h / a->stride) + 1, (int)(room_w / a->stride) + 1, x.c};
     return FV_OK;
 }
 

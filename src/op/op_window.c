@@ -1,5 +1,7 @@
 #include "op_window.h"
 
+#include <limits.h>
+
 #include "fovea/base/memory.h"
 
 #define MOST 4096 /* of kernel, stride, dilation and padding, so that no sum of them overflows */
@@ -60,6 +62,8 @@ fv_status fv_op_slide(fv_op_spec *spec, const char *layer, const char *op) {
             "larger pictures or more padding",
             layer, op, reach_h, reach_w, in.h, in.w);
     }
+    if (room_h >= INT_MAX || room_w >= INT_MAX)
+        return fv_fail(FV_BAD_INPUT, "layer %s: the input of %s is too large, %dx%d", layer, op, in.h, in.w);
     spec->out.h = (int)(room_h / a->stride) + 1;
     spec->out.w = (int)(room_w / a->stride) + 1;
     return FV_OK;

@@ -109,6 +109,20 @@ static void test_nested_deeply(void **state) {
     free(data);
 }
 
+/* Two million empty nodes, 4 MB, become 250 MB of structs. */
+static void test_more_memory_than_bytes(void **state) {
+    (void)state;
+    enum { NODES = 2000000, HEAD = 5 };
+    unsigned char *data = malloc(HEAD + 2 * NODES);
+    size_t length = 2 * NODES;
+    data[0] = 0x3a; /* model.graph */
+    for (int i = 1; i < HEAD; i++, length >>= 7) data[i] = (unsigned char)((length & 127) | (i < HEAD - 1 ? 128 : 0));
+    for (int i = 0; i < NODES; i++) memcpy(data + HEAD + 2 * i, "\x0a", 2); /* graph.node of no bytes */
+    assert_int_equal(read_bytes(data, HEAD + 2 * NODES), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "far more memory"));
+    free(data);
+}
+
 static void test_opset(void **state) {
     (void)state;
     Onnx__ModelProto *sample = good_sample();
@@ -128,7 +142,10 @@ static void test_sizes_of_weights(void **state) {
     (void)state;
     Onnx__ModelProto *sample = good_sample();
     for (int i = 0; i < 4; i++) weight_of(sample)->dims[i] = (int64_t)1 << 32; /* their product is 0 in 64 bits */
-    expect_refused(sample, "the weight w has data for 54 elements");
+    expect_refused(sample, "the weight w has dimensions that come to more than 2^31 elements");
+    sample = good_sample();
+    for (int i = 0; i < 4; i++) weight_of(sample)->dims[i] = i ? (int64_t)1 << 31 : 0; /* no element at all */
+    expect_refused(sample, "more than 2^31 elements");
     sample = good_sample();
     weight_of(sample)->dims[2] = -3;
     expect_refused(sample, "negative dimension");
@@ -163,6 +180,22 @@ static void test_weight_twice(void **state) {
     expect_refused(sample, "is there twice");
 }
 
+static Onnx__ModelProto *many_weights(int count) {
+    Onnx__ModelProto *sample = good_sample();
+    for (int i = 1; i < count; i++) { /* the first is "w" */
+        char name[16];
+        snprintf(name, sizeof name, "c%d", i);
+        onnx_sample_weights(sample, name, 1, (int[]){1}, NULL);
+    }
+    return sample;
+}
+
+static void test_many_weights(void **state) {
+    (void)state;
+    expect_refused(many_weights(20000), "2 nodes and 20000 weights; fovea reads less than 20000 of each");
+    expect_refused(many_weights(19999), "n_c (Conv): the file has more than 20000 values");
+}
+
 /* ---- nodes ---- */
 
 static void test_circle_and_order(void **state) {
@@ -188,7 +221,7 @@ static void test_results_twice(void **state) {
     Onnx__ModelProto *sample = good_sample();
     rename_text(&sample->graph->node[1]->output[0], "c");
     rename_text(&sample->graph->output[0]->name, "c");
-    expect_refused(sample, "made twice");
+    expect_refused(sample, "n_output (Relu): \"c\" is there twice");
 }
 
 static void test_unknown_operators(void **state) {
@@ -235,11 +268,72 @@ static void test_attributes(void **state) {
 static void test_huge_constants(void **state) {
     (void)state;
     Onnx__ModelProto *sample = good_sample();
-    onnx_sample_integers(sample, "huge", 3, (int[]){1 << 30, 1 << 30, 1 << 30});
+    onnx_sample_integers(sample, "huge", 1, (int[]){(1 << 24) + 1});
     onnx_sample_node(sample, "ConstantOfShape", "huge", "many");
     onnx_sample_node(sample, "Add", "output many", "sum");
     rename_text(&sample->graph->output[0]->name, "sum");
     expect_refused(sample, "n_many (ConstantOfShape): fixed numbers of more than 2^24");
+    sample = good_sample();
+    onnx_sample_integers(sample, "huge", 3, (int[]){1 << 30, 1 << 30, 1 << 30});
+    onnx_sample_node(sample, "ConstantOfShape", "huge", "many");
+    onnx_sample_node(sample, "Add", "output many", "sum");
+    rename_text(&sample->graph->output[0]->name, "sum");
+    expect_refused(sample, "n_many (ConstantOfShape): its result has dimensions that come to more than 2^31");
+}
+
+/* Each is allowed, the third is too much. */
+static void test_many_constants(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    onnx_sample_integers(sample, "large", 1, (int[]){1 << 24});
+    for (int i = 0; i < 3; i++) {
+        char output[8];
+        snprintf(output, sizeof output, "k%d", i);
+        onnx_sample_node(sample, "ConstantOfShape", "large", output);
+    }
+    onnx_sample_node(sample, "Concat", "k0 k1 k2", "sum");
+    onnx_sample_node(sample, "Add", "output sum", "end");
+    rename_text(&sample->graph->output[0]->name, "end");
+    expect_refused(sample, "n_k2 (ConstantOfShape): fixed numbers that are computed come to more than 2^25");
+}
+
+/* Sides of 32 * 64^3 px, whose product is more than an int holds. */
+static void test_large_pictures(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    float scales[4] = {1, 1, 64, 64};
+    onnx_sample_weights(sample, "scales", 1, (int[]){4}, scales);
+    const char *const names[4] = {"output", "u1", "u2", "u3"};
+    for (int i = 0; i < 3; i++) {
+        char inputs[32];
+        snprintf(inputs, sizeof inputs, "%s - scales", names[i]);
+        onnx_sample_node(sample, "Resize", inputs, names[i + 1]);
+    }
+    rename_text(&sample->graph->output[0]->name, "u3");
+    expect_refused(sample, "n_u2 (Resize): it makes a picture of 131072x131072");
+}
+
+static void test_average_of_large_windows(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = onnx_sample_make(128);
+    Onnx__NodeProto *pool = onnx_sample_node(sample, "AveragePool", "input", "output");
+    onnx_sample_ints(pool, "kernel_shape", 2, (int[]){65, 65});
+    expect_refused(sample, "GlobalAveragePool");
+}
+
+static void test_slices(void **state) {
+    (void)state;
+    for (int twice = 0; twice < 2; twice++) {
+        Onnx__ModelProto *sample = good_sample();
+        onnx_sample_integers(sample, "starts", 2, (int[]){0, 0});
+        onnx_sample_integers(sample, "ends", 2, (int[]){1, 1});
+        onnx_sample_integers(sample, "axes", 2, (int[]){0, twice ? 0 : 1});
+        onnx_sample_integers(sample, "steps", 2, (int[]){1, 0});
+        onnx_sample_node(sample, "Slice", "w starts ends axes steps", "part");
+        onnx_sample_node(sample, "Add", "output part", "end");
+        rename_text(&sample->graph->output[0]->name, "end");
+        expect_refused(sample, twice ? "it names axis 0 twice" : "it takes steps of 0");
+    }
 }
 
 /* The height at which the file was read must not become a weight. */
@@ -273,6 +367,44 @@ static void test_resize(void **state) {
     resize_case((int[]){100, 100, 200, 300}, "linear", "one whole number");
     resize_case((int[]){100, 100, 200, 200}, "linear", "align_corners=False");
     resize_case((int[]){100, 100, 200, 200}, "cubic", "mode \"cubic\"");
+    resize_case((int[]){200, 100, 200, 200}, "linear", "2 times as many pictures and 1 times as many channels");
+}
+
+/* Before opset 11 linear means corners that lie on corners of the factor's grid, not half-pixel centres. */
+static void test_linear_resize_of_opset_10(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    sample->opset_import[0]->version = 10;
+    onnx_sample_weights(sample, "scales", 1, (int[]){4}, (float[]){1, 1, 2, 2});
+    onnx_sample_text(onnx_sample_node(sample, "Resize", "output scales", "larger"), "mode", "linear");
+    rename_text(&sample->graph->output[0]->name, "larger");
+    expect_refused(sample, "mode \"linear\" with coordinates \"asymmetric\"");
+}
+
+static void test_ceil_mode(void **state) {
+    (void)state;
+    Onnx__ModelProto *sample = good_sample();
+    Onnx__NodeProto *pool = onnx_sample_node(sample, "MaxPool", "output", "smaller");
+    onnx_sample_ints(pool, "kernel_shape", 2, (int[]){3, 3});
+    onnx_sample_ints(pool, "strides", 2, (int[]){2, 2});
+    onnx_sample_int(pool, "ceil_mode", 1);
+    rename_text(&sample->graph->output[0]->name, "smaller");
+    expect_refused(sample, "its windows reach over the edge of 32x32 pixels (ceil_mode)");
+}
+
+/* The last Sigmoid is left out; one with a Resize or a Concat behind it can't be. */
+static void test_sigmoid_before_the_end(void **state) {
+    (void)state;
+    for (int concat = 0; concat < 2; concat++) {
+        Onnx__ModelProto *sample = good_sample();
+        onnx_sample_weights(sample, "scales", 1, (int[]){4}, (float[]){1, 1, 2, 2});
+        if (!concat) onnx_sample_ints(conv_of(sample), "strides", 2, (int[]){2, 2});
+        onnx_sample_node(sample, "Sigmoid", "output", "p");
+        onnx_sample_node(sample, concat ? "Concat" : "Resize", concat ? "p p" : "p - scales", "end");
+        if (concat) onnx_sample_int(sample->graph->node[sample->graph->n_node - 1], "axis", 1);
+        rename_text(&sample->graph->output[0]->name, "end");
+        expect_refused(sample, "the output end is made from the results of a Sigmoid");
+    }
 }
 
 static void test_pads(void **state) {
@@ -283,6 +415,11 @@ static void test_pads(void **state) {
     onnx_sample_node(sample, "Relu", "padded", "end");
     rename_text(&sample->graph->output[0]->name, "end");
     expect_refused(sample, "n_end (Relu): fovea pads pictures only in front of convolutions");
+    sample = good_sample();
+    onnx_sample_integers(sample, "pads", 8, (int[]){0, 0, 1, 1, 0, 0, 1, 1});
+    onnx_sample_node(sample, "Pad", "output pads", "padded");
+    rename_text(&sample->graph->output[0]->name, "padded");
+    expect_refused(sample, "the output padded is padded");
 }
 
 /* ---- input and output ---- */
@@ -292,6 +429,9 @@ static void test_input_and_output(void **state) {
     Onnx__ModelProto *sample = good_sample();
     sample->graph->input[0]->type->tensor_type->shape->dim[1]->dim_value = 4;
     expect_refused(sample, "has 4 channels in its second dimension, expected 3");
+    sample = good_sample();
+    sample->graph->input[0]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    expect_refused(sample, "the input input has the ONNX data type 2, expected float");
     sample = good_sample();
     sample->graph->input[0]->type->tensor_type->shape->dim[3]->dim_value = 64;
     expect_refused(sample, "64x32 pixels");
@@ -320,17 +460,26 @@ int main(void) {
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_other_files),
         cmocka_unit_test(test_nested_deeply),
+        cmocka_unit_test(test_more_memory_than_bytes),
         cmocka_unit_test(test_opset),
         cmocka_unit_test(test_sizes_of_weights),
         cmocka_unit_test(test_external_data),
         cmocka_unit_test(test_weight_twice),
+        cmocka_unit_test(test_many_weights),
         cmocka_unit_test(test_circle_and_order),
         cmocka_unit_test(test_results_twice),
         cmocka_unit_test(test_unknown_operators),
         cmocka_unit_test(test_attributes),
         cmocka_unit_test(test_numbers_of_the_size),
         cmocka_unit_test(test_huge_constants),
+        cmocka_unit_test(test_many_constants),
+        cmocka_unit_test(test_large_pictures),
+        cmocka_unit_test(test_average_of_large_windows),
+        cmocka_unit_test(test_slices),
         cmocka_unit_test(test_resize),
+        cmocka_unit_test(test_linear_resize_of_opset_10),
+        cmocka_unit_test(test_ceil_mode),
+        cmocka_unit_test(test_sigmoid_before_the_end),
         cmocka_unit_test(test_pads),
         cmocka_unit_test(test_input_and_output),
     };

@@ -184,6 +184,25 @@ static void test_average_pool_and_transposed_conv(void **state) {
     expect_values(model, SIDE, transposed_reference);
 }
 
+/* SAME_UPPER with output_padding cuts off a row at the beginning, without it one at the end. */
+static void test_transposed_conv_of_same_size(void **state) {
+    (void)state;
+    float weights[3 * 2 * 9];
+    for (int i = 0; i < 3 * 2 * 9; i++) weights[i] = conv_weight(i / 18, i / 9 % 2, i / 3 % 3, i % 3);
+    Onnx__ModelProto *sample = onnx_sample_make(32);
+    onnx_sample_weights(sample, "w", 4, (int[]){3, 2, 3, 3}, weights);
+    Onnx__NodeProto *pool = onnx_sample_node(sample, "AveragePool", "input", "small");
+    onnx_sample_ints(pool, "kernel_shape", 2, (int[]){2, 2});
+    onnx_sample_ints(pool, "strides", 2, (int[]){2, 2});
+    onnx_sample_text(pool, "auto_pad", "SAME_UPPER"); /* of no effect, and so is the next */
+    onnx_sample_int(pool, "ceil_mode", 1);
+    Onnx__NodeProto *up = onnx_sample_node(sample, "ConvTranspose", "small w", "output");
+    onnx_sample_ints(up, "strides", 2, (int[]){2, 2});
+    onnx_sample_text(up, "auto_pad", "SAME_UPPER");
+    onnx_sample_ints(up, "output_padding", 2, (int[]){1, 1});
+    expect_values(take(sample), SIDE, transposed_reference);
+}
+
 /* ---- arithmetic ---- */
 
 /* ((2 - 4 x) / 0.5 + c) picked, where c is one number a channel. */
@@ -251,6 +270,7 @@ static void test_squeeze_and_excitation(void **state) {
     Onnx__NodeProto *mean = onnx_sample_node(sample, "ReduceMean", "input", "mean");
     onnx_sample_ints(mean, "axes", 2, (int[]){2, -1});
     onnx_sample_int(mean, "keepdims", 0);
+    mean->attribute[1]->has_i = 0; /* as writers do that leave out zeros */
     onnx_sample_int(onnx_sample_node(sample, "Gemm", "mean w b", "dense"), "transB", 1);
     onnx_sample_node(sample, "Shape", "input", "shape");
     onnx_sample_node(sample, "Slice", "shape zero two", "nc");
@@ -301,13 +321,29 @@ static void test_size_does_not_stick(void **state) {
     resized(0);
 }
 
-/* Seven inputs are more than the op takes at once; what the output does not need, even an operator that fovea lacks, is
-   left alone. */
+/* The scales stand where later opsets have the region, and rounding is down. */
+static void test_old_resizes(void **state) {
+    (void)state;
+    for (int opset = 9; opset <= 10; opset++) {
+        Onnx__ModelProto *sample = onnx_sample_make(32);
+        sample->opset_import[0]->version = opset;
+        onnx_sample_weights(sample, "scales", 1, (int[]){4}, (float[]){1, 1, 2, 2});
+        Onnx__NodeProto *pool = onnx_sample_node(sample, "MaxPool", "input", "small");
+        onnx_sample_ints(pool, "kernel_shape", 2, (int[]){2, 2});
+        onnx_sample_ints(pool, "strides", 2, (int[]){2, 2});
+        onnx_sample_node(sample, opset == 9 ? "Upsample" : "Resize", "small scales", "output");
+        expect_values(take(sample), SIDE, doubled_reference);
+    }
+}
+
+/* Seven inputs are more than the op takes at once; what the output does not need, even an operator or weights that
+   fovea can't read, is left alone. */
 static void test_concat_of_many_and_unneeded_nodes(void **state) {
     (void)state;
     Onnx__ModelProto *sample = onnx_sample_make(32);
     append_pick(sample, "input", "x", 1);
-    onnx_sample_node(sample, "Einsum", "x", "unused");
+    onnx_sample_weights(sample, "odd", 1, (int[]){3}, NULL)->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+    onnx_sample_node(sample, "Einsum", "x odd", "unused");
     onnx_sample_int(onnx_sample_node(sample, "Concat", "x x x x x x x", "output"), "axis", 1);
     fv_model *model = take(sample);
     assert_int_equal(model->spec.classes, 7);
@@ -348,16 +384,18 @@ static void test_half_weights(void **state) {
     }
 }
 
+static const char two_class_spec[] =
+    "{\"format\":1,\"network\":\"unet\",\"width\":1,\"convention\":\"keras\",\"classes\":[{"
+    "\"name\":\"disc\",\"threshold\":0.4},"
+    "{\"name\":\"cup\",\"threshold\":0.6}],\"preprocess\":{\"size\":96,\"work_size\":192,\"fit\":"
+    "\"stretch\",\"enhance\":\"clahe\","
+    "\"clahe_clip\":3,\"clahe_tiles\":8,\"normalise\":\"unit\"}}";
+
 static void test_spec_of_metadata(void **state) {
     (void)state;
     Onnx__ModelProto *sample = onnx_sample_make(64);
     append_pick(sample, "input", "output", 2);
-    onnx_sample_metadata(sample, "fovea.model",
-                         "{\"format\":1,\"network\":\"unet\",\"width\":1,\"convention\":\"keras\",\"classes\":[{"
-                         "\"name\":\"disc\",\"threshold\":0.4},"
-                         "{\"name\":\"cup\",\"threshold\":0.6}],\"preprocess\":{\"size\":96,\"work_size\":192,\"fit\":"
-                         "\"stretch\",\"enhance\":\"clahe\","
-                         "\"clahe_clip\":3,\"clahe_tiles\":8,\"normalise\":\"unit\"}}");
+    onnx_sample_metadata(sample, "fovea.model", two_class_spec);
     fv_model *model = take(sample);
     assert_string_equal(model->spec.network, FV_RECIPE_NETWORK);
     assert_string_equal(model->spec.class_names[1], "cup");
@@ -372,6 +410,26 @@ static void test_spec_of_metadata(void **state) {
     assert_int_equal(model->spec.preprocess.normalise, FV_NORMALISE_IMAGENET);
     assert_int_equal(model->spec.preprocess.enhance.count, 0);
     fv_model_free(model);
+}
+
+static float doubled_input(int c, int y, int x) {
+    return 2 * input_at(c, y, x);
+}
+
+/* The normalisation that fovea's export puts in front is left out, a scale that the network begins with is not. */
+static void test_normalisation_of_own_files(void **state) {
+    (void)state;
+    for (int own = 0; own < 2; own++) {
+        Onnx__ModelProto *sample = onnx_sample_make(64);
+        float three = 3, two = 2;
+        onnx_sample_weights(sample, "three", 0, NULL, &three);
+        onnx_sample_weights(sample, "two", 0, NULL, &two);
+        if (own) memcpy(onnx_sample_node(sample, "Mul", "input three", "scaled")->name, "prepared", 9); /* n_scaled */
+        onnx_sample_node(sample, "Mul", own ? "scaled two" : "input two", "x");
+        append_pick(sample, "x", "output", 2);
+        onnx_sample_metadata(sample, "fovea.model", two_class_spec);
+        expect_values(take(sample), SIDE, doubled_input);
+    }
 }
 
 /* fv_model_open() goes by content: an ONNX file under another name is one too. */
@@ -397,13 +455,16 @@ int main(void) {
         cmocka_unit_test(test_conv_with_bias_and_pad),
         cmocka_unit_test(test_depthwise_with_bias),
         cmocka_unit_test(test_average_pool_and_transposed_conv),
+        cmocka_unit_test(test_transposed_conv_of_same_size),
         cmocka_unit_test(test_fixed_numbers),
         cmocka_unit_test(test_silu_and_last_sigmoid),
         cmocka_unit_test(test_squeeze_and_excitation),
         cmocka_unit_test(test_size_does_not_stick),
+        cmocka_unit_test(test_old_resizes),
         cmocka_unit_test(test_concat_of_many_and_unneeded_nodes),
         cmocka_unit_test(test_half_weights),
         cmocka_unit_test(test_spec_of_metadata),
+        cmocka_unit_test(test_normalisation_of_own_files),
         cmocka_unit_test(test_open),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);

@@ -125,6 +125,26 @@ static void flips_give_the_mean_of_four_views(void **state) {
     fv_model_free(model);
 }
 
+/* A network out of a file is measured at each size that it runs at; this one has changed since it was. */
+static void maps_of_another_size_are_refused(void **state) {
+    (void)state;
+    fv_model_spec spec = small_spec();
+    fv_recipe *recipe = fv_recipe_make();
+    const fv_recipe_param weight = {.name = "w", .shape = {1, 1, 3, 2}};
+    const fv_recipe_step step = {
+        .name = "c", .kind = FV_OP_conv2d, .inputs = 2, .in = {{FV_FROM_INPUT, 0}, {FV_FROM_PARAM, 0}}};
+    fv_model *model;
+    fv_predictor *predictor;
+    assert_int_equal(fv_recipe_add_param(recipe, &weight), FV_OK);
+    assert_int_equal(fv_recipe_add_step(recipe, &step), FV_OK);
+    if (fv_model_make_recipe(&spec, recipe, &model) != FV_OK) fail_msg("%s", fv_error());
+    recipe->steps[0].attributes.padding.bottom = 1;
+    assert_int_equal(fv_predictor_make(model, &predictor), FV_BAD_INPUT);
+    assert_null(predictor);
+    assert_non_null(strstr(fv_error(), "the network gives 1x65x64x2, expected 1x64x64x2"));
+    fv_model_free(model);
+}
+
 /* ---- windows ---- */
 
 static fv_work grainy_work(int width, int height) {
@@ -309,6 +329,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(masks_land_where_the_photograph_lies),
         cmocka_unit_test(flips_give_the_mean_of_four_views),
+        cmocka_unit_test(maps_of_another_size_are_refused),
         cmocka_unit_test(weights_of_windows_add_up_to_1),
         cmocka_unit_test(one_piece_and_windows_nearly_agree),
         cmocka_unit_test(too_little_memory_is_told),

@@ -89,6 +89,48 @@ static void test_multiple(void **state) {
     fv_recipe_free(recipe);
 }
 
+/* A factor of an op that has no use for it does not count; one above 1024 is refused before anything is multiplied. */
+static void test_multiple_of_hostile_factors(void **state) {
+    (void)state;
+    int multiple;
+    fv_recipe *recipe = sample();
+    add_step(recipe, "r", (fv_recipe_step){.kind = FV_OP_relu, .attributes = {.stride = 4194304}, .in = {STEP(5)}});
+    assert_int_equal(fv_recipe_multiple(recipe, &multiple), FV_OK);
+    assert_int_equal(multiple, 6);
+    add_step(recipe, "p2",
+             (fv_recipe_step){.kind = FV_OP_max_pool, .attributes = {.stride = 4194304}, .in = {STEP(6)}});
+    assert_int_equal(fv_recipe_multiple(recipe, &multiple), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "step \"p2\" has the factor 4194304"));
+    fv_recipe_free(recipe);
+}
+
+/* 17x17 without padding, then twice as large: 2 (size - 16), which is the input's size at 32 px only. */
+static fv_recipe *shrinking(void) {
+    fv_recipe *recipe = fv_recipe_make();
+    add_param(recipe, "w", (fv_shape){17, 17, 3, 2});
+    add_step(recipe, "c", (fv_recipe_step){.kind = FV_OP_conv2d, .in = {INPUT, PARAM(0)}});
+    add_step(recipe, "u",
+             (fv_recipe_step){.kind = FV_OP_upsample_nearest, .attributes = {.scale = 2}, .in = {STEP(0)}});
+    recipe->output = 1;
+    return recipe;
+}
+
+static void test_right_at_one_size_only(void **state) {
+    (void)state;
+    fv_model_spec spec = {.classes = 2,
+                          .class_names = {"disc", "cup"},
+                          .preprocess = {.size = 32, .work_size = 32, .enhance = fv_enhance_standard()}};
+    fv_model *model;
+    assert_int_equal(fv_model_make_recipe(&spec, shrinking(), &model), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "the network gives 1x34x34x2, expected 1x33x33x2"));
+    fv_recipe *recipe = fv_recipe_make();
+    add_param(recipe, "w", (fv_shape){1, 32, 32, 2});
+    fv_recipe_step step = {.name = "r", .kind = FV_OP_relu, .inputs = 1, .in = {PARAM(0)}};
+    assert_int_equal(fv_recipe_add_step(recipe, &step), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "reads a parameter where its picture stands"));
+    fv_recipe_free(recipe);
+}
+
 static void test_refused_steps(void **state) {
     (void)state;
     fv_recipe *recipe = sample();
@@ -191,11 +233,45 @@ static void test_bad_json(void **state) {
     }
 }
 
+static void test_json_of_many_values(void **state) {
+    (void)state;
+    enum { VALUES = 300000 };
+    char *text = malloc(2 * VALUES + 1);
+    for (int i = 0; i < VALUES; i++) memcpy(text + 2 * i, "0,", 3);
+    text[0] = '[';
+    fv_recipe *recipe;
+    assert_int_equal(fv_recipe_parse(text, "m.safetensors", &recipe), FV_BAD_INPUT);
+    assert_null(recipe);
+    assert_non_null(strstr(fv_error(), "m.safetensors: the network in the file's metadata has more than"));
+    free(text);
+}
+
+static void test_many_params(void **state) {
+    (void)state;
+    fv_recipe *recipe = fv_recipe_make();
+    fv_recipe_param param = {.shape = {1, 1, 1, 1}};
+    for (int i = 0; i < FV_RECIPE_MAX_PARAMS; i++) {
+        snprintf(param.name, sizeof param.name, "%d", i);
+        assert_int_equal(fv_recipe_add_param(recipe, &param), FV_OK);
+    }
+    strcpy(param.name, "more");
+    assert_int_equal(fv_recipe_add_param(recipe, &param), FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "more than 16384 parameters"));
+    fv_recipe_free(recipe);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prune),         cmocka_unit_test(test_multiple),
-        cmocka_unit_test(test_refused_steps), cmocka_unit_test(test_model_file),
-        cmocka_unit_test(test_bad_json),      cmocka_unit_test(test_sizes_and_classes_that_do_not_fit),
+        cmocka_unit_test(test_prune),
+        cmocka_unit_test(test_multiple),
+        cmocka_unit_test(test_refused_steps),
+        cmocka_unit_test(test_model_file),
+        cmocka_unit_test(test_bad_json),
+        cmocka_unit_test(test_sizes_and_classes_that_do_not_fit),
+        cmocka_unit_test(test_multiple_of_hostile_factors),
+        cmocka_unit_test(test_right_at_one_size_only),
+        cmocka_unit_test(test_json_of_many_values),
+        cmocka_unit_test(test_many_params),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);
 }

@@ -75,6 +75,9 @@ fv_status fv_model_make(const fv_model_spec *spec, uint64_t seed, fv_model **mod
    The recipe must give `classes` channels at the size of its input {1, size, size, 3}; FV_BAD_INPUT otherwise. */
 fv_status fv_model_make_recipe(const fv_model_spec *spec, fv_recipe *recipe, fv_model **model);
 void fv_model_free(fv_model *model);
+/* FV_BAD_INPUT unless what the network gives for one input of height x width is {1, height, width, classes}: of a
+   network out of a file nobody knows it at a size before it has been built at it. */
+fv_status fv_model_output_check(const fv_model_spec *spec, fv_shape found, int height, int width);
 /* Builds the network on `input` {N, height, width, 3}; the result are logits {N, height, width,
    classes}. Input sides must be
    multiples of fv_model_step().

@@ -7,7 +7,8 @@
 #include "fovea/graph/graph.h"
 
 #define FV_RECIPE_MAX_STEPS 4096
-#define FV_RECIPE_NETWORK "recipe" /* spec.network of a model that has a recipe */
+#define FV_RECIPE_MAX_PARAMS (4 * FV_RECIPE_MAX_STEPS) /* no op reads more than batch norm's four */
+#define FV_RECIPE_NETWORK "recipe"                     /* spec.network of a model that has a recipe */
 
 /* Where an input of a step comes from. */
 typedef enum fv_recipe_source { FV_FROM_INPUT, FV_FROM_STEP, FV_FROM_PARAM } fv_recipe_source;
@@ -43,7 +44,8 @@ fv_recipe *fv_recipe_make(void);
 /* Accepts NULL. */
 void fv_recipe_free(fv_recipe *recipe);
 /* Append a copy. FV_BAD_INPUT for a name that is empty or there already, for an input that refers to what is not there
-   yet, and for more than FV_RECIPE_MAX_STEPS steps. */
+   yet or is a parameter in a picture's place, and for more than FV_RECIPE_MAX_STEPS steps or FV_RECIPE_MAX_PARAMS
+   parameters. */
 fv_status fv_recipe_add_param(fv_recipe *recipe, const fv_recipe_param *param);
 fv_status fv_recipe_add_step(fv_recipe *recipe, const fv_recipe_step *step);
 /* Takes out the steps and parameters that the output does not need; the order of the others stays. */
