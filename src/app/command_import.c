@@ -61,7 +61,7 @@ static fv_status apply_words(const import_words *words, fv_config *config) {
 
 /* What the command line leaves open, and the file decides. */
 typedef struct open_choices {
-    bool filters;   /* width or base */
+    fv_import_find network;
     bool normalise; /* of a network with an encoder: as its weights are used to */
 } open_choices;
 
@@ -70,11 +70,12 @@ static fv_status read_spec(const import_words *words, fv_model_spec *spec, open_
     fv_train_settings settings;
     FV_TRY(fv_config_parse(standard_of(words->network), "fovea import", &config));
     fv_status status = apply_words(words, config);
-    open->filters = !fv_config_has(config, "model", "base") && !fv_config_has(config, "model", "width");
+    open->network.filters = !fv_config_has(config, "model", "base") && !fv_config_has(config, "model", "width");
+    open->network.convention = !fv_config_has(config, "model", "convention");
     open->normalise = !fv_config_has(config, "preprocess", "normalise") && fv_network_has_encoder(words->network);
     if (status == FV_OK) status = fv_train_settings_from_config(config, &settings);
     if (status == FV_OK) status = fv_config_finish(config);
-    *spec = settings.model;
+    if (status == FV_OK) *spec = settings.model;
     fv_config_free(config);
     return status;
 }
@@ -121,10 +122,11 @@ static fv_status spec_config(const fv_model_spec *spec, fv_config **config) {
     }
     snprintf(text, sizeof text,
              "[model]\nnetwork = wnet\nclasses =%s\n[preprocess]\nsize = %d\nwork_size = %d\nfit = %s\n"
-             "fov_diameter = %d\nwindows = %s\ntile = %d\nenhance = %s\nclahe_clip = %g\nclahe_tiles = %d\n"
-             "unsharp_amount = %g\nunsharp_sigma = %g\nlocal_sigma = %g\nnormalise = %s\n",
+             "fov_diameter = %d\nfov_degrees = %.17g\nwindows = %s\ntile = %d\nenhance = %s\nclahe_clip = "
+             "%.17g\nclahe_tiles = %d\n"
+             "unsharp_amount = %.17g\nunsharp_sigma = %.17g\nlocal_sigma = %.17g\nnormalise = %s\n",
              classes, p->size, p->work_size, fv_fit_names[p->fit], p->fov_diameter ? p->fov_diameter : p->size,
-             p->windows ? "yes" : "no", p->tile, steps, p->enhance.clahe_clip, p->enhance.clahe_tiles,
+             p->fov_degrees, p->windows ? "yes" : "no", p->tile, steps, p->enhance.clahe_clip, p->enhance.clahe_tiles,
              p->enhance.unsharp_amount, p->enhance.unsharp_sigma, p->enhance.local_sigma,
              fv_normalise_names[p->normalise]);
     return fv_config_parse(text, "fovea import", config);
@@ -181,7 +183,7 @@ static fv_status import_model(const import_words *words, const char *path) {
     fv_model *model;
     open_choices open;
     FV_TRY(read_spec(words, &spec, &open));
-    FV_TRY(fv_import_model(path, &spec, open.filters, words->epsilon, &model, &report));
+    FV_TRY(fv_import_model(path, &spec, open.network, words->epsilon, &model, &report));
     if (open.normalise && model->spec.convention == FV_CONVENTION_TORCHVISION)
         model->spec.preprocess.normalise = FV_NORMALISE_IMAGENET;
     fv_status status = fv_model_save(model, words->out);

@@ -74,12 +74,6 @@ void fv_foreign_free(fv_foreign *file) {
     *file = (fv_foreign){0};
 }
 
-const fv_foreign_tensor *fv_foreign_find(const fv_foreign *file, const char *name) {
-    for (int i = 0; i < file->count; i++)
-        if (!strcmp(file->list[i].name, name)) return &file->list[i];
-    return NULL;
-}
-
 const char *fv_foreign_shape_text(const fv_foreign_tensor *tensor, char text[FV_FOREIGN_SHAPE_TEXT]) {
     size_t at = (size_t)snprintf(text, FV_FOREIGN_SHAPE_TEXT, "(");
     for (int i = 0; i < tensor->dims && at < FV_FOREIGN_SHAPE_TEXT - 24; i++)
@@ -149,11 +143,34 @@ static fv_status parse_archive(const void *data, size_t bytes, fv_foreign *file)
     return status;
 }
 
+static bool is_hdf5(const void *data, size_t bytes) {
+    return begins(data, bytes, "\211HDF\r\n\032\n", 8);
+}
+
+static bool is_zip(const void *data, size_t bytes) {
+    return begins(data, bytes, "PK\003\004", 4);
+}
+
+static bool is_pickle(const void *data, size_t bytes) {
+    return begins(data, bytes, "\200\002", 2) || begins(data, bytes, "\200\003", 2) ||
+           begins(data, bytes, "\200\004", 2);
+}
+
+bool fv_foreign_is_file(const char *path) {
+    char head[9];
+    FILE *stream = fopen(path, "rb");
+    if (!stream) return false;
+    size_t bytes = fread(head, 1, sizeof head, stream);
+    fclose(stream);
+    bool safetensors = bytes == sizeof head && head[8] == '{'; /* whose length may begin like any of these */
+    return !safetensors && (is_hdf5(head, bytes) || is_zip(head, bytes) || is_pickle(head, bytes));
+}
+
 static fv_status parse(const void *data, size_t bytes, fv_foreign *file) {
-    if (begins(data, bytes, "\211HDF\r\n\032\n", 8)) return fv_keras_parse(data, bytes, file);
-    if (begins(data, bytes, "PK\003\004", 4)) return parse_archive(data, bytes, file);
+    if (is_hdf5(data, bytes)) return fv_keras_parse(data, bytes, file);
+    if (is_zip(data, bytes)) return parse_archive(data, bytes, file);
     if (bytes > 8 && ((const char *)data)[8] == '{') return fv_safetensors_to_foreign(data, bytes, file);
-    if (begins(data, bytes, "\200\002", 2) || begins(data, bytes, "\200\003", 2) || begins(data, bytes, "\200\004", 2))
+    if (is_pickle(data, bytes))
         return fv_fail(FV_BAD_INPUT,
                        "%s is a bare pickle, as PyTorch before 1.6 wrote; load it there and save it again with "
                        "torch.save(model.state_dict(), ...)",

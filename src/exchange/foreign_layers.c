@@ -53,10 +53,14 @@ static fv_foreign_layer *find_layer(fv_foreign_layers *layers, const char *name)
     return NULL;
 }
 
-static fv_foreign_layer *new_layer(fv_foreign_layers *layers, const char *name) {
-    fv_foreign_layer *layer = &layers->list[layers->count++];
-    snprintf(layer->name, sizeof layer->name, "%s", name);
-    return layer;
+static fv_status new_layer(const fv_foreign *file, fv_foreign_layers *layers, const char *name,
+                           fv_foreign_layer **layer) {
+    if (layers->count == FV_FOREIGN_MAX_LAYERS)
+        return fv_fail(FV_BAD_INPUT, "%s has more than %d layers; fovea's networks have a few hundred at most",
+                       file->path, FV_FOREIGN_MAX_LAYERS);
+    *layer = &layers->list[layers->count++];
+    snprintf((*layer)->name, sizeof(*layer)->name, "%s", name);
+    return FV_OK;
 }
 
 static fv_status add_named(const fv_foreign *file, const fv_foreign_tensor *tensor, fv_foreign_layers *layers) {
@@ -68,7 +72,7 @@ static fv_status add_named(const fv_foreign *file, const fv_foreign_tensor *tens
              tensor->name);
     fv_foreign_layer *layer = has_layer ? find_layer(layers, name) : NULL;
     bool second_kernel = layer && is == PART_KERNEL && fv_names_begins(word, "pointwise_kernel");
-    if (!layer || second_kernel) layer = new_layer(layers, name);
+    if (!layer || second_kernel) FV_TRY(new_layer(file, layers, name, &layer));
     if (*place_of(layer, is))
         return fv_fail(FV_BAD_INPUT, "%s: %.100s and %.100s can't both belong to one layer", file->path,
                        (*place_of(layer, is))->name, tensor->name);
@@ -99,7 +103,8 @@ static fv_status add_nameless(const fv_foreign *file, fv_foreign_layers *layers)
                            "%s: %d vectors follow %s; expected 1 (bias), 4 (batch norm) or 5 behind each kernel, as "
                            "model.get_weights() gives them, or arrays with names",
                            file->path, vectors, tensor->name);
-        fv_foreign_layer *layer = new_layer(layers, tensor->name);
+        fv_foreign_layer *layer = NULL;
+        FV_TRY(new_layer(file, layers, tensor->name, &layer));
         layer->kernel = tensor;
         const fv_foreign_tensor *vector = tensor + 1;
         if (vectors % 4 == 1) layer->bias = vector++;
@@ -113,8 +118,13 @@ static fv_status add_nameless(const fv_foreign *file, fv_foreign_layers *layers)
 
 /* ---- norms ---- */
 
+/* Without gamma: affine=False in PyTorch, scale=False in Keras. */
 static bool is_norm(const fv_foreign_layer *layer) {
-    return !layer->kernel && layer->gamma && !layer->other;
+    return !layer->kernel && !layer->other && (layer->gamma || layer->mean);
+}
+
+static int64_t norm_channels(const fv_foreign_layer *norm) {
+    return (int64_t)(norm->gamma ? norm->gamma : norm->mean)->count;
 }
 
 /* A norm's shift is called bias in PyTorch. */
@@ -142,7 +152,7 @@ static bool same_parent(const char *a, const char *b) {
 static bool takes_norm(const fv_foreign_layer *layer, const fv_foreign_layer *norm) {
     if (!layer->kernel || layer->gamma || layer->mean) return false;
     for (int i = 0; i < layer->kernel->dims; i++)
-        if (layer->kernel->shape[i] == (int64_t)norm->gamma->count) return true;
+        if (layer->kernel->shape[i] == norm_channels(norm)) return true;
     return false;
 }
 

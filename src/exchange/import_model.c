@@ -53,11 +53,11 @@ static fv_status check_framework(const fv_import *import, const char *network) {
         import->file.path, keras ? "Keras" : "PyTorch", network, keras ? "PyTorch" : "Keras", keras ? "_keras" : "");
 }
 
-static fv_status import_open(fv_import *import, fv_model_spec *spec, bool find, double epsilon, fv_model **model,
-                             fv_import_report *report) {
+static fv_status import_open(fv_import *import, fv_model_spec *spec, fv_import_find find, double epsilon,
+                             fv_model **model, fv_import_report *report) {
     FV_TRY(check_framework(import, spec->network));
-    spec->convention = import->layout.layout->convention;
-    if (find) FV_TRY(find_filters(import, spec));
+    if (find.convention) spec->convention = import->layout.layout->convention;
+    if (find.filters) FV_TRY(find_filters(import, spec));
     FV_TRY(fv_model_make(spec, 0, model));
     fv_status status = fill(import, *model, epsilon, report);
     if (status == FV_OK) return FV_OK;
@@ -66,8 +66,8 @@ static fv_status import_open(fv_import *import, fv_model_spec *spec, bool find, 
     return status;
 }
 
-fv_status fv_import_model(const char *path, const fv_model_spec *wanted, bool find, double epsilon, fv_model **model,
-                          fv_import_report *report) {
+fv_status fv_import_model(const char *path, const fv_model_spec *wanted, fv_import_find find, double epsilon,
+                          fv_model **model, fv_import_report *report) {
     fv_import import;
     fv_model_spec spec = *wanted;
     *model = NULL;

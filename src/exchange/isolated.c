@@ -13,6 +13,10 @@
  */
 #define FEWEST_SECONDS 2
 #define BYTES_A_SECOND ((size_t)10 << 20)
+/* Memory that a child may add to what the process has: HDF5 holds the file several times, and numbers of 16 bits become
+   float32. A list of names in libhdf5's own memory may else claim a thousand times the file. */
+#define MEMORY_PER_BYTE 8
+#define MEMORY_AT_LEAST ((size_t)256 << 20)
 #define SENTENCE 1024
 
 /* What comes through the pipe first; then each tensor: this header, its name, its values. */
@@ -49,16 +53,35 @@ static bool send_tensor(int pipe_end, const fv_foreign_tensor *tensor) {
            send_bytes(pipe_end, tensor->values, tensor->count * sizeof *tensor->values);
 }
 
+/* Address space of the process now, sanitizers' shadows included; 0: not known. */
+static size_t memory_now(void) {
+    unsigned long pages = 0;
+    FILE *statm = fopen("/proc/self/statm", "r");
+    if (statm && fscanf(statm, "%lu", &pages) != 1) pages = 0;
+    if (statm) fclose(statm);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* Below what the process itself was started with, which only root may raise. */
+static void limit(int resource, size_t most) {
+    struct rlimit set;
+    if (getrlimit(resource, &set) != 0 || set.rlim_cur <= most) return;
+    set.rlim_cur = most;
+    setrlimit(resource, &set);
+}
+
 /* The library may crash as it likes: without the program's handlers, dumps and files. */
 static void shut_in(size_t bytes) {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGINT, SIGTERM, SIGALRM, SIGXCPU};
-    const struct rlimit nothing = {0, 0}, time = {FEWEST_SECONDS + bytes / BYTES_A_SECOND, RLIM_INFINITY};
+    const struct rlimit nothing = {0, 0};
+    size_t memory = memory_now();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) signal(signals[i], SIG_DFL);
     signal(SIGXFSZ, SIG_IGN); /* its last words to a file are not worth a signal */
+    limit(RLIMIT_CPU, FEWEST_SECONDS + bytes / BYTES_A_SECOND);
+    if (memory) limit(RLIMIT_AS, memory + MEMORY_AT_LEAST + MEMORY_PER_BYTE * bytes);
     setrlimit(RLIMIT_CORE, &nothing);
     setrlimit(RLIMIT_NOFILE, &nothing);
     setrlimit(RLIMIT_FSIZE, &nothing);
-    setrlimit(RLIMIT_CPU, &time);
 }
 
 static void run_child(fv_foreign_reader reader, const void *data, size_t bytes, fv_foreign *file, int pipe_end) {

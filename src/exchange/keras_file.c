@@ -111,12 +111,14 @@ static fv_status read_fixed(hid_t attribute, hid_t type, size_t count, const cha
 }
 
 /* Texts of any length, which libhdf5 allocates. */
-static fv_status read_variable(hid_t attribute, hid_t space, size_t count, const char *path, fv_keras_names *names) {
-    hid_t type = H5Tcopy(H5T_C_S1);
+static fv_status read_variable(hid_t attribute, hid_t in_file, hid_t space, size_t count, const char *path,
+                               fv_keras_names *names) {
     char **texts = fv_allocate(count, sizeof *texts, "a list of names");
     if (!texts) return FV_NO_RESOURCE;
     fv_status status = FV_OK;
+    hid_t type = H5Tcopy(H5T_C_S1);
     H5Tset_size(type, H5T_VARIABLE);
+    H5Tset_cset(type, H5Tget_cset(in_file)); /* ASCII or UTF-8: libhdf5 does not convert */
     if (H5Aread(attribute, type, texts) < 0)
         status = fv_fail(FV_BAD_INPUT, "%s: a list of names can't be read; the file is damaged", path);
     for (size_t i = 0; status == FV_OK && i < count; i++)
@@ -137,7 +139,7 @@ static fv_status read_open_attribute(hid_t attribute, const char *name, const ch
         status = fv_fail(FV_BAD_INPUT, "%s: the attribute %s is no list of texts", path, name);
     if (status == FV_OK && count > 0) status = names_reserve(names, (size_t)count, path);
     if (status == FV_OK && count > 0)
-        status = H5Tis_variable_str(type) > 0 ? read_variable(attribute, space, (size_t)count, path, names)
+        status = H5Tis_variable_str(type) > 0 ? read_variable(attribute, type, space, (size_t)count, path, names)
                                               : read_fixed(attribute, type, (size_t)count, path, names);
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);

@@ -66,7 +66,9 @@ static void complain_left_over(complaints *c, const fv_foreign_layers *foreign) 
     char text[FV_FOREIGN_SHAPE_TEXT];
     for (int i = 0; i < foreign->count; i++) {
         const fv_foreign_layer *l = &foreign->list[i];
-        const fv_foreign_tensor *any = l->kernel ? l->kernel : l->gamma ? l->gamma : l->bias ? l->bias : l->other;
+        const fv_foreign_tensor *const all[] = {l->kernel, l->gamma, l->bias, l->other, l->mean, l->var, l->beta};
+        const fv_foreign_tensor *any = NULL;
+        for (size_t k = 0; k < sizeof all / sizeof *all && !any; k++) any = all[k];
         if (!l->used && any)
             complain(c, "%.100s of shape %s is left over", any->name, fv_foreign_shape_text(any, text));
     }

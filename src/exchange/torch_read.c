@@ -8,6 +8,11 @@
 #include "torch_pickle.h"
 
 #define PICKLE_LIMIT ((size_t)64 << 20)
+/* Numbers of all storages, in bytes: torch.save packs nothing, and what others have packed does not shrink to an
+ * eighth.
+ */
+#define STORAGE_PER_BYTE 8
+#define STORAGE_AT_LEAST ((size_t)64 << 20)
 
 /* Storages are read once: several tensors may be views of one. */
 typedef struct storage {
@@ -22,6 +27,7 @@ typedef struct reader {
     char prefix[FV_FOREIGN_NAME_MAX]; /* "archive/" */
     storage *storages;
     int count, capacity;
+    size_t room; /* bytes that further storages may have */
     fv_foreign *file;
 } reader;
 
@@ -55,6 +61,13 @@ static fv_status check_byte_order(const reader *r) {
                    r->zip->path);
 }
 
+/* What the pickle says of a storage against what there is. */
+static fv_status check_storage(const reader *r, const fv_pickle_node *s, size_t bytes) {
+    if (fv_size_multiply((size_t)s->whole, fv_foreign_type_bytes(s->type)) == bytes) return FV_OK;
+    return fv_fail(FV_BAD_INPUT, "%s: storage %.*s should have %lld numbers, it has %zu bytes; the file is damaged",
+                   r->zip->path, (int)s->length, s->text, (long long)s->whole, bytes);
+}
+
 static fv_status storage_read(reader *r, fv_node node, storage *fresh) {
     const fv_pickle_node *s = &r->pickle.nodes[node];
     char name[2 * FV_FOREIGN_NAME_MAX];
@@ -65,8 +78,15 @@ static fv_status storage_read(reader *r, fv_node node, storage *fresh) {
     if (i < 0)
         return fv_fail(FV_BAD_INPUT, "%s has no entry %.200s, which a tensor is made of; the file is damaged",
                        r->zip->path, name);
+    size_t bytes = fv_zip_bytes(r->zip, i);
+    FV_TRY(check_storage(r, s, bytes));
+    if (bytes > r->room)
+        return fv_fail(FV_BAD_INPUT,
+                       "%s claims more numbers than a file of its size holds; load it in PyTorch and save it again",
+                       r->zip->path);
+    r->room -= bytes;
     *fresh = (storage){.node = node};
-    return fv_zip_read(r->zip, i, SIZE_MAX, &fresh->data, &fresh->bytes);
+    return fv_zip_read(r->zip, i, bytes, &fresh->data, &fresh->bytes);
 }
 
 static bool same_storage(const fv_pickle_node *a, const fv_pickle_node *b) {
@@ -78,7 +98,7 @@ static fv_status storage_get(reader *r, fv_node node, const storage **found) {
     for (int i = r->count - 1; i >= 0; i--)
         if (same_storage(&nodes[r->storages[i].node], &nodes[node])) {
             *found = &r->storages[i];
-            return FV_OK;
+            return check_storage(r, &nodes[node], r->storages[i].bytes);
         }
     if (r->count == r->capacity) {
         int capacity = r->capacity ? 2 * r->capacity : 512;
@@ -180,9 +200,6 @@ static fv_status add_tensor(reader *r, const fv_pickle_node *key, fv_node node) 
     }
     FV_TRY(take_view(r, tensor, name, &v));
     FV_TRY(storage_get(r, tensor->storage, &data));
-    if (fv_size_multiply((size_t)s->whole, fv_foreign_type_bytes(s->type)) != data->bytes)
-        return fv_fail(FV_BAD_INPUT, "%s: the storage of tensor %s should have %lld numbers, it has %zu bytes",
-                       r->zip->path, name, (long long)s->whole, data->bytes);
     FV_TRY(check_view(r, &v, name, (size_t)s->whole));
     FV_TRY(fv_foreign_add(r->file, name, v.dims, v.shape, &added));
     copy_view(&v, s->type, data->data, added);
@@ -251,6 +268,8 @@ static fv_status read_tensors(reader *r) {
 
 fv_status fv_torch_parse(const fv_zip *zip, fv_foreign *file) {
     reader r = {.zip = zip, .file = file};
+    r.room = fv_size_multiply(zip->file_bytes, STORAGE_PER_BYTE);
+    if (r.room < STORAGE_AT_LEAST) r.room = STORAGE_AT_LEAST;
     file->kind = FV_FOREIGN_TORCH;
     fv_status status = read_tensors(&r);
     for (int i = 0; i < r.count; i++) free(r.storages[i].data);

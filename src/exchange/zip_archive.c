@@ -35,6 +35,12 @@ zip_int64_t fv_zip_find(const fv_zip *zip, const char *name) {
     return zip_name_locate(zip->archive, name, 0);
 }
 
+size_t fv_zip_bytes(const fv_zip *zip, zip_int64_t i) {
+    zip_stat_t about;
+    bool known = zip_stat_index(zip->archive, (zip_uint64_t)i, 0, &about) == 0 && about.valid & ZIP_STAT_SIZE;
+    return known ? about.size : 0;
+}
+
 static fv_status check_entry(const fv_zip *zip, const zip_stat_t *about, size_t limit) {
     const zip_uint64_t needed = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
     if ((about->valid & needed) != needed)

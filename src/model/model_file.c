@@ -247,7 +247,9 @@ static fv_status spec_read(const fv_safetensors *file, fv_model_spec *spec) {
     const char *text = fv_safetensors_metadata(file, SPEC_KEY);
     if (!text)
         return fv_fail(FV_BAD_INPUT,
-                       "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY "\" in its metadata)",
+                       "%s is a safetensors file but not a fovea model (no \"" SPEC_KEY
+                       "\" in its metadata); weights of another "
+                       "framework become one by fovea import",
                        file->path);
     return fv_model_spec_parse(text, file->path, spec);
 }

@@ -152,12 +152,14 @@ static void write_arrays(const fv_model *model, const char *file, int encoder_on
 
 /* ---- models ---- */
 
+static const fv_import_find find_all = {.filters = true, .convention = true}, find_convention = {.convention = true};
+
 static void expect_round_trip(const char *network, double width, int base) {
     fv_model_spec spec = spec_of(network, width, base), asked = spec_of(network, 1, 0);
     fv_model *model = random_model(&spec), *read;
     fv_import_report report;
     write_torch(model, "net.safetensors", none);
-    if (fv_import_model(temporary_path("net.safetensors"), &asked, true, -1, &read, &report) != FV_OK)
+    if (fv_import_model(temporary_path("net.safetensors"), &asked, find_all, -1, &read, &report) != FV_OK)
         fail_msg("%s: %s", network, fv_error());
     expect_same_values(model, read);
     assert_true(read->spec.width == width);
@@ -185,7 +187,7 @@ static void other_epsilon_same_function(void **state) {
     fv_model *model = random_model(&spec), *read;
     fv_import_report report;
     write_torch(model, "net.safetensors", none);
-    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, true, 0.25, &read, &report), FV_OK);
+    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, find_all, 0.25, &read, &report), FV_OK);
     assert_true(report.epsilon == 0.25);
     int gamma = fv_params_find(&model->params, "first.down0.a.a_bn.gamma");
     int var = fv_params_find(&model->params, "first.down0.a.a_bn.var");
@@ -205,7 +207,7 @@ static void expect_refused(const fv_model *model, changes change, const char *te
     fv_import_report report;
     fv_model_spec spec = model->spec;
     write_torch(model, "net.safetensors", change);
-    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, false, -1, &read, &report),
+    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, find_convention, -1, &read, &report),
                      FV_BAD_INPUT);
     assert_null(read);
     if (!strstr(fv_error(), text)) fail_msg("\"%s\" is missing in: %s", text, fv_error());
@@ -254,16 +256,17 @@ static void group_norm_is_not_batch_norm(void **state) {
     fv_import_report report;
     write_torch(model, "net.safetensors", none);
     spec.norm = FV_NORM_GROUP;
-    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, false, -1, &read, &report),
+    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, find_convention, -1, &read, &report),
                      FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "has no group norm"));
     fv_model *grouped = random_model(&spec);
     write_torch(grouped, "net.safetensors", none);
-    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, false, -1, &read, &report), FV_OK);
+    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, find_convention, -1, &read, &report),
+                     FV_OK);
     expect_same_values(grouped, read);
     fv_model_free(read);
     spec.norm = FV_NORM_BATCH;
-    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, false, -1, &read, &report),
+    assert_int_equal(fv_import_model(temporary_path("net.safetensors"), &spec, find_convention, -1, &read, &report),
                      FV_BAD_INPUT);
     assert_non_null(strstr(fv_error(), "--set model.norm=group"));
     fv_model_free(grouped);

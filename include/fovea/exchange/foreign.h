@@ -50,10 +50,11 @@ typedef struct fv_foreign {
 fv_status fv_foreign_read(const char *path, fv_foreign *file);
 /* The same from memory; `name` stands in messages. */
 fv_status fv_foreign_parse(const void *data, size_t bytes, const char *name, fv_foreign *file);
+/* Whether a file begins as those of Keras, PyTorch and NumPy do, which are nothing but such weights. (A safetensors
+   file may be a model of fovea's own.) */
+bool fv_foreign_is_file(const char *path);
 /* Accepts a zeroed struct. */
 void fv_foreign_free(fv_foreign *file);
-/* NULL when there is none of that name. */
-const fv_foreign_tensor *fv_foreign_find(const fv_foreign *file, const char *name);
 /* "(32, 3, 3, 3)" */
 #define FV_FOREIGN_SHAPE_TEXT 128
 const char *fv_foreign_shape_text(const fv_foreign_tensor *tensor, char text[FV_FOREIGN_SHAPE_TEXT]);

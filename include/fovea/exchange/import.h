@@ -28,11 +28,16 @@ fv_status fv_import_encoder(const char *path, const char *out, fv_import_report 
    width is refused with both widths; one of another convention logs a warning. */
 fv_status fv_model_load_encoder(fv_model *model, const char *path);
 
-/* A whole network. *spec says which, with classes and preprocessing; its convention, and its width or base where `find`
-   says so, are found out. epsilon: of the file's batch norms; below 0: what its framework takes if not told otherwise
-   (Keras 1e-3, PyTorch 1e-5). FV_BAD_INPUT names layers that are missing, left over or of another shape. Free the model
-   with fv_model_free(). */
-fv_status fv_import_model(const char *path, const fv_model_spec *spec, bool find, double epsilon, fv_model **model,
-                          fv_import_report *report);
+/* What an import finds out from the file; the rest is as the spec says. */
+typedef struct fv_import_find {
+    bool filters;    /* width or base */
+    bool convention; /* of the encoder */
+} fv_import_find;
+
+/* A whole network. *spec says which, with classes and preprocessing; what `find` names is found out. epsilon: of the
+   file's batch norms; below 0: what its framework takes if not told otherwise (Keras 1e-3, PyTorch 1e-5). FV_BAD_INPUT
+   names layers that are missing, left over or of another shape. Free the model with fv_model_free(). */
+fv_status fv_import_model(const char *path, const fv_model_spec *spec, fv_import_find find, double epsilon,
+                          fv_model **model, fv_import_report *report);
 
 #endif
