@@ -162,8 +162,9 @@ fv_status fv_model_output_check(const fv_model_spec *spec, fv_shape found, int h
     fv_shape wanted = {1, height, width, spec->classes};
     char found_text[FV_SHAPE_TEXT], wanted_text[FV_SHAPE_TEXT];
     if (fv_shape_equal(found, wanted)) return FV_OK;
-    return fv_fail(FV_BAD_INPUT, "the network gives %s, expected %s: a number for each pixel and class",
-                   fv_shape_text(found, found_text), fv_shape_text(wanted, wanted_text));
+    return fv_fail(FV_BAD_INPUT,
+                   "for a picture of %dx%d the network gives %s, expected %s: a number for each pixel and class", width,
+                   height, fv_shape_text(found, found_text), fv_shape_text(wanted, wanted_text));
 }
 
 /* Builds the network once to declare its parameters, whose shapes do not depend on the input's size, and checks what it

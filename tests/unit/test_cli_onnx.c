@@ -13,8 +13,27 @@
 #include "onnx_samples.h"
 #include "temporary.h"
 
+/* A network that begins with a scale and an offset of its own. */
+static void write_scaled(void) {
+    Onnx__ModelProto *sample = onnx_sample_make(32);
+    onnx_sample_weights(sample, "mean", 3, (int[]){3, 1, 1}, (float[]){0.25f, 0.5f, 0.75f});
+    onnx_sample_weights(sample, "five", 0, NULL, (float[]){5});
+    onnx_sample_weights(sample, "w", 4, (int[]){2, 3, 1, 1}, NULL);
+    onnx_sample_node(sample, "Sub", "input mean", "a");
+    onnx_sample_node(sample, "Mul", "a five", "b");
+    onnx_sample_node(sample, "Relu", "b", "r");
+    onnx_sample_node(sample, "Conv", "r w", "c");
+    onnx_sample_node(sample, "Sigmoid", "c", "output");
+    size_t bytes;
+    void *data = onnx_sample_pack(sample, &bytes);
+    command_write("scaled.onnx", data, bytes);
+    free(data);
+    onnx__model_proto__free_unpacked(sample, NULL);
+}
+
 static int setup(void **state) {
     if (command_setup(state) != 0) return -1;
+    write_scaled();
     Onnx__ModelProto *sample = onnx_sample_make(32);
     onnx_sample_weights(sample, "w", 4, (int[]){2, 3, 1, 1}, NULL);
     onnx_sample_node(sample, "Conv", "input w", "c");
@@ -64,6 +83,21 @@ static void test_import(void **state) {
     assert_non_null(strstr(r->out, "unit values"));
 }
 
+/* Written again and read again, with and without fovea's normalisation in front, the network keeps its own. */
+static void test_there_and_back(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("import", "scaled.onnx", "--as", "model", "--out", "scaled.safetensors", "--set",
+                              "preprocess.windows=yes", "--set", "preprocess.fit=native"));
+    command_expect_good(FOVEA("predict", "scaled.safetensors", "photo.png", "--out", "first"));
+    command_expect_good(FOVEA("export", "scaled.safetensors", "--onnx", "--out", "again.onnx", "--photos", "0"));
+    command_expect_good(FOVEA("predict", "again.onnx", "photo.png", "--out", "again"));
+    command_expect_good(FOVEA("export", "scaled.safetensors", "--onnx", "--with-preprocessing", "--out", "levels.onnx",
+                              "--photos", "0"));
+    command_expect_good(FOVEA("predict", "levels.onnx", "photo.png", "--out", "levels"));
+    command_expect_same_file("first/photo_class1.png", "again/photo_class1.png");
+    command_expect_same_file("first/photo_class1.png", "levels/photo_class1.png");
+}
+
 static void test_complaints(void **state) {
     (void)state;
     EXPECT_COMPLAINT(FOVEA("predict", "cut.onnx", "photo.png", "--out", "none"), 2, "cut.onnx", "cut off");
@@ -77,10 +111,8 @@ static void test_complaints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inspect),
-        cmocka_unit_test(test_predict),
-        cmocka_unit_test(test_import),
-        cmocka_unit_test(test_complaints),
+        cmocka_unit_test(test_inspect),        cmocka_unit_test(test_predict),    cmocka_unit_test(test_import),
+        cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_complaints),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);
 }
