@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "command.h"
+#include "fovea/base/file.h"
 #include "fovea/image/image_file.h"
 #include "onnx_samples.h"
 #include "temporary.h"
@@ -98,6 +99,25 @@ static void test_there_and_back(void **state) {
     command_expect_same_file("first/photo_class1.png", "levels/photo_class1.png");
 }
 
+static void test_import_keeps_settings(void **state) {
+    (void)state;
+    command_expect_good(FOVEA("import", "net.onnx", "--as", "model", "--out", "fov.safetensors", "--set",
+                              "preprocess.fit=fov", "--set", "preprocess.fov_diameter=32", "--set",
+                              "preprocess.windows=yes", "--set", "preprocess.tile=32", "--set",
+                              "preprocess.fov_degrees=45", "--set", "preprocess.clahe_clip=2.3456789012"));
+    command_expect_good(FOVEA("export", "fov.safetensors", "--onnx", "--out", "fov.onnx", "--photos", "0"));
+    command_expect_good(
+        FOVEA("import", "fov.onnx", "--as", "model", "--out", "again.safetensors", "--set", "model.threshold=0.25"));
+    const command_result *r = FOVEA("inspect", "again.safetensors");
+    command_expect_good(r);
+    assert_non_null(strstr(r->out, "at 45 degrees"));
+    void *file;
+    size_t bytes;
+    assert_int_equal(fv_file_read(temporary_path("again.safetensors"), 1 << 20, &file, &bytes), FV_OK);
+    assert_non_null(memmem(file, bytes, "2.3456789012", 12));
+    free(file);
+}
+
 static void test_complaints(void **state) {
     (void)state;
     EXPECT_COMPLAINT(FOVEA("predict", "cut.onnx", "photo.png", "--out", "none"), 2, "cut.onnx", "cut off");
@@ -111,7 +131,8 @@ static void test_complaints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_inspect),        cmocka_unit_test(test_predict),    cmocka_unit_test(test_import),
+        cmocka_unit_test(test_inspect),        cmocka_unit_test(test_predict),
+        cmocka_unit_test(test_import),         cmocka_unit_test(test_import_keeps_settings),
         cmocka_unit_test(test_there_and_back), cmocka_unit_test(test_complaints),
     };
     return cmocka_run_group_tests(tests, setup, command_teardown);

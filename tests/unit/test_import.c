@@ -79,6 +79,7 @@ static float *torch_kernel(const fv_param *p, const float *values, int transpose
 typedef struct changes {
     const char *without, *misshapen; /* names of parameters of ours */
     const char *extra;               /* a tensor of shape (3, 5) with this name */
+    int without_affine;              /* batch norms have no factor and shift: affine=False in PyTorch */
 } changes;
 
 static const changes none;
@@ -99,7 +100,9 @@ static void write_torch(const fv_model *model, const char *file, changes change)
         torch_name(&model->params, p->name, name);
         snprintf(full, sizeof full, "module.%s", name);
         if (change.misshapen && strcmp(change.misshapen, p->name) == 0) shape[0] /= 2;
-        if (!change.without || strcmp(change.without, p->name) != 0)
+        int left = (change.without && strcmp(change.without, p->name) == 0) ||
+                   (change.without_affine && (strstr(p->name, ".gamma") || strstr(p->name, ".beta")));
+        if (!left)
             assert_int_equal(
                 fv_safetensors_add(writer, full, "F32", kernel ? 4 : 1, shape, kernel ? kernels[i] : values), FV_OK);
     }
@@ -202,6 +205,42 @@ static void other_epsilon_same_function(void **state) {
     fv_model_free(read);
 }
 
+/* A batch norm without factor and shift is one all the same. */
+static void norms_without_gamma(void **state) {
+    (void)state;
+    fv_model_spec spec = spec_of("wnet", 1, 8);
+    fv_model *model = random_model(&spec), *read;
+    fv_import_report report;
+    for (int i = 0; i < model->params.count; i++) {
+        const fv_param *p = &model->params.list[i];
+        const char *gamma = strstr(p->name, ".gamma"), *beta = strstr(p->name, ".beta");
+        for (size_t k = 0; k < p->count && (gamma || beta); k++) model->params.values[p->offset + k] = gamma ? 1 : 0;
+    }
+    write_torch(model, "plain_norms.safetensors", (changes){.without_affine = 1});
+    if (fv_import_model(temporary_path("plain_norms.safetensors"), &spec, find_all, -1, &read, &report) != FV_OK)
+        fail_msg("%s", fv_error());
+    expect_same_values(model, read);
+    assert_int_equal(report.changed, 0);
+    fv_model_free(model);
+    fv_model_free(read);
+}
+
+static void convention_is_found_or_asked_for(void **state) {
+    (void)state;
+    fv_model_spec spec = spec_of("mobilenetv2_unet", 0.1, 0);
+    fv_model *model = random_model(&spec), *read;
+    fv_import_report report;
+    write_torch(model, "wide.safetensors", none); /* with fovea's names, which mean Keras's padding */
+    spec.convention = FV_CONVENTION_TORCHVISION;
+    for (int asked = 0; asked < 2; asked++) {
+        fv_import_find find = {.convention = !asked};
+        assert_int_equal(fv_import_model(temporary_path("wide.safetensors"), &spec, find, -1, &read, &report), FV_OK);
+        assert_int_equal(read->spec.convention, asked ? FV_CONVENTION_TORCHVISION : FV_CONVENTION_KERAS);
+        fv_model_free(read);
+    }
+    fv_model_free(model);
+}
+
 static void expect_refused(const fv_model *model, changes change, const char *text, const char *more) {
     fv_model *read;
     fv_import_report report;
@@ -230,9 +269,29 @@ static void what_does_not_fit_is_named(void **state) {
     expect_refused(model, (changes){.extra = "module.head.weight"}, "module.head.weight of shape (3, 5) is left over",
                    "net.safetensors");
     expect_refused(model, (changes){.without = "bridge.b.var"}, "only one of mean and variance", "bridge.b");
+    expect_refused(model, (changes){.extra = "module.lone.running_var"}, "module.lone.running_var of shape (3, 5)",
+                   "is left over");
     expect_refused(model, (changes){.extra = "module.out.kernel"}, "can't both belong to one layer",
                    "module.out.kernel");
     fv_model_free(model);
+}
+
+/* Each of which would look for its layer among all others. */
+static void thousands_of_lone_norms(void **state) {
+    (void)state;
+    fv_safetensors_writer *writer;
+    fv_import_report report;
+    const float one = 1;
+    assert_int_equal(fv_safetensors_writer_make(&writer), FV_OK);
+    for (int i = 0; i < 5000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "bn%d.weight", i);
+        assert_int_equal(fv_safetensors_add(writer, name, "F32", 1, (int64_t[]){1}, &one), FV_OK);
+    }
+    assert_int_equal(fv_safetensors_write(writer, temporary_path("norms.safetensors")), FV_OK);
+    assert_int_equal(fv_import_encoder(temporary_path("norms.safetensors"), temporary_path("no"), &report),
+                     FV_BAD_INPUT);
+    assert_non_null(strstr(fv_error(), "has more than 4096 layers"));
 }
 
 static void spoilt_weights(void **state) {
@@ -350,6 +409,21 @@ static void training_takes_any_such_file(void **state) {
                      2, "encoder.safetensors holds an encoder of width 0.1, but the model's is 0.2 wide");
 }
 
+/* Weights in place of a model: what to do stands in the complaint. */
+static void weights_are_no_model(void **state) {
+    (void)state;
+    static const char *const heads[][2] = {
+        {"best.pth", "PK\003\004...."}, {"best.h5", "\211HDF\r\n\032\n"}, {"old.pth", "\200\002}q"}};
+    for (int i = 0; i < 3; i++) {
+        command_write(heads[i][0], heads[i][1], strlen(heads[i][1]));
+        char command[64];
+        snprintf(command, sizeof command, "fovea import %s", heads[i][0]);
+        EXPECT_COMPLAINT(FOVEA("inspect", heads[i][0]), 2, "weights of another framework", command);
+        EXPECT_COMPLAINT(FOVEA("export", heads[i][0], "--onnx", "--out", "none.onnx"), 2, command);
+    }
+    EXPECT_COMPLAINT(FOVEA("export", "net.safetensors", "--onnx", "--out", "none.onnx"), 2, "by fovea import");
+}
+
 static void command_complaints(void **state) {
     (void)state;
     EXPECT_COMPLAINT(FOVEA("import"), 2, "give one file of weights", "fovea import --help");
@@ -377,11 +451,20 @@ static void command_complaints(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(models_keep_every_value),      cmocka_unit_test(other_epsilon_same_function),
-        cmocka_unit_test(what_does_not_fit_is_named),   cmocka_unit_test(spoilt_weights),
-        cmocka_unit_test(group_norm_is_not_batch_norm), cmocka_unit_test(encoder_of_arrays_without_names),
-        cmocka_unit_test(encoder_of_another_width),     cmocka_unit_test(command_imports_and_inspect_reads),
-        cmocka_unit_test(training_takes_any_such_file), cmocka_unit_test(command_complaints),
+        cmocka_unit_test(models_keep_every_value),
+        cmocka_unit_test(other_epsilon_same_function),
+        cmocka_unit_test(what_does_not_fit_is_named),
+        cmocka_unit_test(spoilt_weights),
+        cmocka_unit_test(group_norm_is_not_batch_norm),
+        cmocka_unit_test(encoder_of_arrays_without_names),
+        cmocka_unit_test(encoder_of_another_width),
+        cmocka_unit_test(command_imports_and_inspect_reads),
+        cmocka_unit_test(training_takes_any_such_file),
+        cmocka_unit_test(norms_without_gamma),
+        cmocka_unit_test(convention_is_found_or_asked_for),
+        cmocka_unit_test(thousands_of_lone_norms),
+        cmocka_unit_test(weights_are_no_model),
+        cmocka_unit_test(command_complaints),
     };
     return cmocka_run_group_tests(tests, command_setup, command_teardown);
 }

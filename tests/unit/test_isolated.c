@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../../src/exchange/isolated.h"
@@ -50,6 +51,13 @@ static fv_status endless_reader(const void *data, size_t bytes, fv_foreign *file
     while (on) {
     }
     return FV_OK;
+}
+
+/* Succeeds if it gets a gigabyte for a file of a few bytes. */
+static fv_status greedy_reader(const void *data, size_t bytes, fv_foreign *file) {
+    (void)data, (void)bytes;
+    void *much = mmap(NULL, (size_t)1 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return much != MAP_FAILED ? good_reader("", 0, file) : fv_fail(FV_BAD_INPUT, "no gigabyte can be had");
 }
 
 /* Succeeds if it gets at a file. */
@@ -93,6 +101,11 @@ static void failures_stay_there(void **state) {
     expect_sentence(endless_reader, "", "libtest broke down over it (signal 24)"); /* SIGXCPU, two seconds later */
 }
 
+static void memory_goes_by_the_file(void **state) {
+    (void)state;
+    expect_sentence(greedy_reader, "few", "no gigabyte can be had");
+}
+
 static void no_file_can_be_opened(void **state) {
     (void)state;
     expect_sentence(curious_reader, "/dev/null", "no file can be opened");
@@ -104,6 +117,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tensors_arrive_whole),
         cmocka_unit_test(failures_stay_there),
+        cmocka_unit_test(memory_goes_by_the_file),
         cmocka_unit_test(no_file_can_be_opened),
     };
     return cmocka_run_group_tests(tests, temporary_setup, temporary_teardown);

@@ -22,15 +22,18 @@ static hid_t create(const char *name) {
     return file;
 }
 
+typedef enum text_form { FIXED, VARIABLE, VARIABLE_UTF8 } text_form;
+
 /* A list of texts as an attribute: of 24 bytes each as numpy's, or of any length. */
-static void write_names(hid_t object, const char *attribute, int count, const char *const *names, int variable) {
+static void write_names(hid_t object, const char *attribute, int count, const char *const *names, text_form form) {
     hsize_t size = (hsize_t)count;
     hid_t space = H5Screate_simple(1, &size, NULL), type = H5Tcopy(H5T_C_S1);
     char fixed[16][24] = {{0}};
     for (int i = 0; i < count; i++) snprintf(fixed[i], sizeof fixed[i], "%s", names[i]);
-    H5Tset_size(type, variable ? H5T_VARIABLE : sizeof fixed[0]);
+    H5Tset_size(type, form != FIXED ? H5T_VARIABLE : sizeof fixed[0]);
+    H5Tset_cset(type, form == VARIABLE_UTF8 ? H5T_CSET_UTF8 : H5T_CSET_ASCII);
     hid_t a = H5Acreate2(object, attribute, type, space, H5P_DEFAULT, H5P_DEFAULT);
-    if (count) assert_true(H5Awrite(a, type, variable ? (const void *)names : (const void *)fixed) >= 0);
+    if (count) assert_true(H5Awrite(a, type, form != FIXED ? (const void *)names : (const void *)fixed) >= 0);
     H5Aclose(a);
     H5Tclose(type);
     H5Sclose(space);
@@ -52,7 +55,7 @@ static void write_numbers(hid_t group, const char *name, hid_t type, float first
 static hid_t add_layer(hid_t root, const char *layer, int count, const char *const *weights) {
     hid_t group = H5Gcreate2(root, layer, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     assert_true(group >= 0);
-    write_names(group, "weight_names", count, weights, 0);
+    write_names(group, "weight_names", count, weights, FIXED);
     return group;
 }
 
@@ -62,7 +65,7 @@ static const char *const one_weight[] = {"a/kernel:0"};
 /* A file of one layer with one weight, which the caller writes into *group and closes with finish(). */
 static hid_t begin(const char *name, hid_t *group) {
     hid_t file = create(name);
-    write_names(file, "layer_names", 1, one_layer, 0);
+    write_names(file, "layer_names", 1, one_layer, FIXED);
     *group = add_layer(file, "a", 1, one_weight);
     return file;
 }
@@ -90,15 +93,15 @@ static void expect_refused(const char *name, const char *text) {
 }
 
 /* Layers in the order of layer_names, not of links; empty layers, deeper names, a list in two parts, texts of any
-   length, model_weights. */
+   length in ASCII and UTF-8, model_weights. */
 static void order_and_forms_of_names(void **state) {
     (void)state;
     static const char *const first[] = {"z", "input"}, *const second[] = {"b"};
     static const char *const z[] = {"z/inner/kernel:0", "z/bias:0"}, *const b[] = {"b/kernel"};
     hid_t file = create("whole.h5");
     hid_t root = H5Gcreate2(file, "model_weights", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    write_names(root, "layer_names0", 2, first, 1);
-    write_names(root, "layer_names1", 1, second, 1);
+    write_names(root, "layer_names0", 2, first, VARIABLE);
+    write_names(root, "layer_names1", 1, second, VARIABLE_UTF8);
     hid_t layer = add_layer(root, "b", 1, b);
     write_numbers(layer, "b/kernel", H5T_IEEE_F64BE, 30, H5P_DEFAULT);
     H5Gclose(layer);
@@ -221,7 +224,7 @@ static void other_hdf5_files(void **state) {
     H5Fclose(file);
     expect_refused("numbers.h5", "layer_names is no list of texts");
     file = create("missing.h5");
-    write_names(file, "layer_names", 1, one_layer, 0);
+    write_names(file, "layer_names", 1, one_layer, FIXED);
     H5Fclose(file);
     expect_refused("missing.h5", "\"a\" is missing");
     hid_t group;

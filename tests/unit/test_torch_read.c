@@ -262,6 +262,31 @@ static void tensors_beyond_their_storage(void **state) {
     expect_tensor_refused(whole, "holds no tensor of floating point numbers");
 }
 
+/* Storages that deflate packs a thousandfold, each within bounds, not all together. */
+static void packed_storages_have_a_bound(void **state) {
+    (void)state;
+    const int64_t count = 10 << 20;
+    float *zeros = calloc((size_t)count, sizeof *zeros);
+    const sample_tensor tensors[] = {{"a", "FloatStorage", "0", count, 0, 1, {1}, {1}},
+                                     {"b", "FloatStorage", "1", count, 0, 1, {1}, {1}}};
+    for (int i = 1; i <= 2; i++) {
+        sample_bytes pickle = sample_state_dict(tensors, i);
+        const sample_entry entries[] = {{"a/data.pkl", pickle.data, pickle.count},
+                                        {"a/data/0", zeros, (size_t)count * sizeof *zeros},
+                                        {"a/data/1", zeros, (size_t)count * sizeof *zeros}};
+        sample_bytes archive = sample_zip(entries, 3, 1);
+        fv_foreign file;
+        if (i == 2)
+            sample_expect_refused(archive.data, archive.count, "more numbers than a file of its size holds", NULL);
+        else
+            assert_int_equal(fv_foreign_parse(archive.data, archive.count, "the.file", &file), FV_OK);
+        if (i == 1) fv_foreign_free(&file);
+        free(archive.data);
+        free(pickle.data);
+    }
+    free(zeros);
+}
+
 static void damaged_archives(void **state) {
     (void)state;
     sample_bytes pickle = sample_state_dict(&plain, 1), archive = sample_torch(&pickle, numbers, sizeof numbers);
@@ -299,11 +324,17 @@ static void other_files(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(views_of_a_storage),        cmocka_unit_test(halves_bfloat16_and_doubles),
-        cmocka_unit_test(checkpoints_under_any_key), cmocka_unit_test(parameters_and_recalled_objects),
-        cmocka_unit_test(code_is_named_and_not_run), cmocka_unit_test(damaged_pickles),
-        cmocka_unit_test(cycles_and_bombs),          cmocka_unit_test(tensors_beyond_their_storage),
-        cmocka_unit_test(damaged_archives),          cmocka_unit_test(other_files),
+        cmocka_unit_test(views_of_a_storage),
+        cmocka_unit_test(halves_bfloat16_and_doubles),
+        cmocka_unit_test(checkpoints_under_any_key),
+        cmocka_unit_test(parameters_and_recalled_objects),
+        cmocka_unit_test(code_is_named_and_not_run),
+        cmocka_unit_test(damaged_pickles),
+        cmocka_unit_test(cycles_and_bombs),
+        cmocka_unit_test(tensors_beyond_their_storage),
+        cmocka_unit_test(packed_storages_have_a_bound),
+        cmocka_unit_test(damaged_archives),
+        cmocka_unit_test(other_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
