@@ -166,7 +166,8 @@ def in_domain():
 
 def cross():
     print("\n## Trained on one set, tested on all of the others\n\nWithout test-time flips, threshold from the training set's own validation photographs. "
-          "The runs differ in `preprocess.fit` only\n(configs/vessel_cross_*.ini): the same windows, steps and augmentation.")
+          "The runs differ in `preprocess.fit` only\n(configs/vessel_cross_*.ini): the same windows, steps and augmentation. Minutes are those of a machine that was "
+          "busy with other work.")
     for title, runs, angles in CROSS:
         print(f"\n### {title}\n\n| trained on | " + " | ".join(SETS.values()) + " |\n|---|" + "---|" * len(SETS))
         found = []
