@@ -46,7 +46,10 @@ static void try_file(const void *data, size_t size) {
     fuzz_foreign(data, size);
     const char *how = strstr(fv_error(), broke);
     int code = how && strncmp(how + strlen(broke), "code ", 5) == 0 ? atoi(how + strlen(broke) + 5) : LIBRARY_CODE;
-    if (code != LIBRARY_CODE && code != MEMORY_CODE) abort();
+    if (code != LIBRARY_CODE && code != MEMORY_CODE) {
+        fprintf(stderr, "the child: %s\n", fv_error());
+        abort();
+    }
     if (how || memcmp(data, HDF5_MAGIC, 8) != 0) return;
     fv_keras_read_here(data, size, &file);
     fv_foreign_free(&file);
