@@ -100,8 +100,8 @@ static void order_and_forms_of_names(void **state) {
     static const char *const z[] = {"z/inner/kernel:0", "z/bias:0"}, *const b[] = {"b/kernel"};
     hid_t file = create("whole.h5");
     hid_t root = H5Gcreate2(file, "model_weights", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    write_names(root, "layer_names0", 2, first, VARIABLE);
-    write_names(root, "layer_names1", 1, second, VARIABLE_UTF8);
+    write_names(root, "layer_names0", 2, first, VARIABLE_UTF8);
+    write_names(root, "layer_names1", 1, second, VARIABLE);
     hid_t layer = add_layer(root, "b", 1, b);
     write_numbers(layer, "b/kernel", H5T_IEEE_F64BE, 30, H5P_DEFAULT);
     H5Gclose(layer);
