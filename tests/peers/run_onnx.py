@@ -110,7 +110,9 @@ def compare(a, name, kind, size):
 HEADING = f"""# ONNX networks in fovea and in ONNX Runtime
 
 `make run-onnx PYTHON=...` writes this page (`tests/peers/run_onnx.py`; networks and files: `tests/peers/onnx_networks.py`). PyTorch {onnx_networks.torch.__version__}, ONNX Runtime
-{onnxruntime.__version__}. fp32: PyTorch's TorchScript exporter; dynamo: its newer one; fp16: the first, made float16 by onnxconverter-common. Random weights, one picture of size x size.
+{onnxruntime.__version__}. fp32: PyTorch's TorchScript exporter; dynamo: its newer one; fp16: the first, made float16 by onnxconverter-common. Random weights, one picture of size x size;
+batch norm statistics from pictures, and beta 1: with PyTorch's beta of 0 the deepest of these random networks amplify rounding until two engines differ by more than the limits
+(smp_mobilenet_v2 most, and halves; which engine is nearer to exact results was not looked at).
 
 Largest difference between the two engines: of a probability (at most {LIMITS['fp32']:g}, of float16 {LIMITS['fp16']:g}), and of a logit as a share of the largest one. Times are medians in
 ms, taken turn and turn about: of the wall's clock on 2 threads, which others on the machine disturb (more so threads that wait for each other by spinning), and of the

@@ -1,5 +1,6 @@
-/* A network as PyTorch exports it in fovea beside ONNX Runtime (`make run-onnx` runs eight, and in float16):
-   FOVEA_PYTHON names a Python with torch, onnx, onnxruntime and segmentation-models-pytorch. */
+/* A network as PyTorch exports it in fovea beside ONNX Runtime (`make run-onnx` runs eight, and in float16; at 64 px
+   ONNX Runtime's float16 of this one is not a number): FOVEA_PYTHON names a Python with torch, onnx, onnxruntime and
+   segmentation-models-pytorch. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,11 +30,10 @@ static void exported_network(void **state) {
         printf("skip: no %s (make run-tests builds it)\n", program);
         skip();
     }
-    snprintf(
-        command, sizeof command,
-        "\"%s\" tests/peers/run_onnx.py %s \"%s\" --networks wnet smp_efficientnet-b0 --kinds fp32 fp16 --sizes 64 "
-        "--rounds 0",
-        python, build, temporary_path("onnx"));
+    snprintf(command, sizeof command,
+             "\"%s\" tests/peers/run_onnx.py %s \"%s\" --only --networks smp_efficientnet-b0 --kinds fp32 --sizes 64 "
+             "--rounds 0",
+             python, build, temporary_path("onnx"));
     assert_int_equal(system(command), 0);
 }
 
