@@ -206,6 +206,12 @@ EXPORT_RUNS ?= $(wildcard runs/*)
 export-onnx: all $(BUILD)/peers/export_dump ## docs/results/export_onnx.md: EXPORT_RUNS in every precision, in ONNX Runtime beside fovea (PYTHON with onnx, onnxruntime)
 	@$(PYTHON) tests/peers/export_onnx.py $(BUILD) docs/results/export_onnx.md $(EXPORT_RUNS)
 
+.PHONY: run-onnx
+RUN_ONNX ?=
+run-onnx: all $(BUILD)/slow/network_run ## docs/results/run_onnx.md: networks as PyTorch exports them, in fovea beside ONNX Runtime (PYTHON with torch, onnxruntime, segmentation-models-pytorch); RUN_ONNX="--only --networks unet"
+	@$(PYTHON) tests/peers/run_onnx.py $(BUILD) $(BUILD)/onnx $(RUN_ONNX) >$(BUILD)/run_onnx.md
+	@mv $(BUILD)/run_onnx.md docs/results/run_onnx.md
+
 .PHONY: export-tflite
 export-tflite: all $(BUILD)/peers/export_windows ## docs/results/export_tflite.md: EXPORT_RUNS as TensorFlow Lite, in LiteRT beside fovea (PYTHON with ai-edge-litert)
 	@$(PYTHON) tests/peers/export_tflite.py $(BUILD) docs/results/export_tflite.md $(EXPORT_RUNS)
