@@ -32,12 +32,11 @@ static bool is_library(const char *stack) {
     return false;
 }
 
-/* The library's fault: it was at work, and read too far or was on memory of its own: it did not fill a buffer of ours
-   that was too short. */
+/* The library's fault: it was at work, and did not fill a buffer of ours that was too short. */
 static void on_report(const char *report) {
     const char *allocated = strstr(report, "allocated by");
-    bool reads = strstr(report, "READ of size") != NULL;
-    if (is_library(report) && (reads || !allocated || is_library(allocated))) _exit(LIBRARY_CODE);
+    bool fills = strstr(report, "WRITE of size") != NULL;
+    if (is_library(report) && (!fills || !allocated || is_library(allocated))) _exit(LIBRARY_CODE);
 }
 
 /* A child that ended with another code than the library's was stopped by a sanitizer over code of ours. */
