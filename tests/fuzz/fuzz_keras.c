@@ -19,6 +19,7 @@
 
 static uint8_t *good;
 static size_t good_size;
+static pid_t fuzzer;
 
 /* Whether a stack's first function, or the one that called it where the first is the sanitizer's, is the library's. */
 static bool is_library(const char *stack) {
@@ -32,11 +33,10 @@ static bool is_library(const char *stack) {
     return false;
 }
 
-/* The library's fault: it was at work, and did not fill a buffer of ours that was too short. */
+/* In a child the library's fault when it was at work: where it writes or reads too far, whose block it meets says
+   nothing. A buffer of ours that is too short for it is met in this process, which has no such excuse. */
 static void on_report(const char *report) {
-    const char *allocated = strstr(report, "allocated by");
-    bool fills = strstr(report, "WRITE of size") != NULL;
-    if (is_library(report) && (!fills || !allocated || is_library(allocated))) _exit(LIBRARY_CODE);
+    if (getpid() != fuzzer && is_library(report)) _exit(LIBRARY_CODE);
 }
 
 /* A child that ended with another code than the library's was stopped by a sanitizer over code of ours. */
@@ -87,6 +87,7 @@ static void write_numbers(hid_t group, const char *name, int packed) {
 
 int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc, (void)argv;
+    fuzzer = getpid();
     __asan_set_error_report_callback(on_report);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fapl_core(access, 4096, 0);
